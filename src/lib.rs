@@ -1,0 +1,2 @@
+//! stub docs, written below
+pub mod snapshot;
