@@ -576,7 +576,11 @@ mod tests {
     use super::*;
 
     fn at(file: &str) -> Location {
-        Location { file: file.into(), line: 7, column: 3 }
+        Location {
+            file: file.into(),
+            line: 7,
+            column: 3,
+        }
     }
 
     #[test]

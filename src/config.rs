@@ -1,0 +1,157 @@
+//! What can be set, where it comes from, and what is wrong with it.
+
+use std::ffi::OsStr;
+use std::time::Duration;
+
+/// A poll longer than this is a stall.
+///
+/// Lower finds more and wakes the engine more often (every half threshold);
+/// below about a millisecond a machine's own scheduling shows.
+pub const DEFAULT_STALL_THRESHOLD: Duration = Duration::from_millis(10);
+
+/// The longest threshold that is accepted, an hour.
+const MAX_STALL_MS: u64 = 3_600_000;
+
+const STALL_MS: &str = "PLUMBER_STALL_MS";
+const INSTRUMENT: &str = "PLUMBER_INSTRUMENT";
+
+/// The settings of an instrumented runtime.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Config {
+    /// Whether the runtime is instrumented at all; `PLUMBER_INSTRUMENT=off`
+    /// builds it bare, at no cost.
+    pub instrument: bool,
+    /// A poll longer than this is a stall; `None` looks for none.
+    /// `PLUMBER_STALL_MS` in milliseconds, `0` for none.
+    pub stall_threshold: Option<Duration>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            instrument: true,
+            stall_threshold: Some(DEFAULT_STALL_THRESHOLD),
+        }
+    }
+}
+
+/// An environment variable whose value is not accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    variable: &'static str,
+    value: String,
+    accepted: &'static str,
+}
+
+impl std::fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{}={:?} is not accepted: {}",
+            self.variable, self.value, self.accepted
+        )
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl Config {
+    /// The defaults, overridden by the `PLUMBER_…` environment variables.
+    ///
+    /// # Errors
+    ///
+    /// The first variable whose value is not accepted. A runtime that is built
+    /// nevertheless ignores that variable and says so in its reports.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        let (config, errors) = Self::default().overridden(|name| std::env::var_os(name));
+        match errors.into_iter().next() {
+            None => Ok(config),
+            Some(error) => Err(error),
+        }
+    }
+
+    /// Applies the variables that are accepted, and returns the others.
+    pub(crate) fn overridden<V: AsRef<OsStr>>(
+        mut self,
+        variable: impl Fn(&str) -> Option<V>,
+    ) -> (Self, Vec<ConfigError>) {
+        let mut errors = Vec::new();
+        let mut read = |name: &'static str, accepted, accept: &mut dyn FnMut(&str) -> bool| {
+            if let Some(value) = variable(name) {
+                let value = value.as_ref().to_string_lossy();
+                if !accept(value.trim()) {
+                    errors.push(ConfigError {
+                        variable: name,
+                        value: value.into(),
+                        accepted,
+                    });
+                }
+            }
+        };
+        read(
+            STALL_MS,
+            "milliseconds from 1 to 3600000, or 0 to look for no stalls",
+            &mut |value| match value.parse() {
+                Ok(ms) if ms <= MAX_STALL_MS => {
+                    self.stall_threshold = (ms > 0).then(|| Duration::from_millis(ms));
+                    true
+                }
+                _ => false,
+            },
+        );
+        read(INSTRUMENT, "on or off", &mut |value| match value {
+            "on" => {
+                self.instrument = true;
+                true
+            }
+            "off" => {
+                self.instrument = false;
+                true
+            }
+            _ => false,
+        });
+        (self, errors)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(variables: &[(&str, &str)]) -> (Config, Vec<String>) {
+        let (config, errors) = Config::default().overridden(|name| {
+            variables
+                .iter()
+                .find(|(known, _)| *known == name)
+                .map(|(_, value)| value.to_string())
+        });
+        (config, errors.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn variables_override() {
+        let (config, errors) = with(&[(STALL_MS, "25"), (INSTRUMENT, "off")]);
+        assert_eq!(config.stall_threshold, Some(Duration::from_millis(25)));
+        assert!(!config.instrument);
+        assert!(errors.is_empty());
+        assert_eq!(with(&[(STALL_MS, "0")]).0.stall_threshold, None);
+    }
+
+    #[test]
+    fn what_is_not_accepted_is_named_and_ignored() {
+        let (config, errors) = with(&[(STALL_MS, "fast"), (INSTRUMENT, "maybe")]);
+        assert_eq!(config, Config::default());
+        assert_eq!(
+            errors,
+            [
+                "PLUMBER_STALL_MS=\"fast\" is not accepted: milliseconds from 1 to 3600000, \
+                 or 0 to look for no stalls",
+                "PLUMBER_INSTRUMENT=\"maybe\" is not accepted: on or off",
+            ]
+        );
+        for value in ["-1", "1.5", "", "3600001", "10ms"] {
+            assert_eq!(with(&[(STALL_MS, value)]).1.len(), 1, "{value}");
+        }
+    }
+}

@@ -1,0 +1,415 @@
+//! `leaking_site`: the floor of a spawn site's live tasks keeps rising.
+//!
+//! The floor of a window is the fewest tasks that were alive in it. A load that
+//! comes and goes lets the floor fall back; a leak does not. Three things keep
+//! this from crying wolf:
+//!
+//! - A window is at least twice as long as the site's tasks live on average, so
+//!   that tasks which merely take their time are gone before it ends. Longer
+//!   windows are tried too, so that a slow leak shows as well.
+//! - The growth must consist of tasks that do nothing: not polled for at least
+//!   a window.
+//! - How many rises in a row are asked for depends on what else is known; see
+//!   [`Suspicion`]. A connection pool that fills up looks like a leak for a
+//!   while, too.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::probe::cells::SiteTotals;
+use crate::snapshot::{LeakEvidence, TaskId};
+
+/// How much of the past is kept per site.
+pub(super) const KEPT: usize = 240;
+
+/// The time between two entries of a site's past.
+pub(super) const STEP: Duration = Duration::from_secs(1);
+
+/// The shortest window, in steps.
+const SHORTEST_WINDOW: usize = 2;
+
+/// A site must have gained at least this many tasks.
+const LEAST_GROWTH: u32 = 3;
+
+/// What the tasks that make up the growth look like, strongest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
+enum Suspicion {
+    /// Idle, and most of the tasks that spawned them have finished: nobody is
+    /// left who would wait for them.
+    Abandoned,
+    /// Idle, but whoever spawned them may still come back to them.
+    Idle,
+    /// They are being polled: more work, or a loop that was never stopped.
+    Active,
+}
+
+impl Suspicion {
+    /// Windows whose floors must rise, and the shortest window, in steps.
+    fn asks_for(self, none_finished: bool) -> (usize, usize) {
+        match (self, none_finished) {
+            (Self::Abandoned, false) => (4, SHORTEST_WINDOW),
+            // How long its tasks live is not known yet.
+            (Self::Abandoned, true) => (5, SHORTEST_WINDOW),
+            (Self::Idle, false) => (13, SHORTEST_WINDOW),
+            (Self::Idle, true) => (13, 5),
+            (Self::Active, _) => (13, 10),
+        }
+    }
+}
+
+/// What a look at the task table says about a site's tasks.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct IdleTasks {
+    /// Live tasks not polled for the time asked about.
+    pub(super) idle: u64,
+    /// Of these, tasks whose parent has finished.
+    pub(super) parent_finished: u64,
+    /// Some of them, oldest first.
+    pub(super) examples: Vec<TaskId>,
+}
+
+/// The recent past of one spawn site.
+#[derive(Default)]
+pub(super) struct SitePast {
+    steps: VecDeque<Step>,
+    /// Fewest live tasks since the last step ended.
+    floor: Option<u32>,
+    latest: SiteTotals,
+    leak: Option<Leak>,
+}
+
+#[derive(Clone, Copy)]
+struct Step {
+    floor: u32,
+    spawned: u64,
+    finished: u64,
+}
+
+/// A leak that was found.
+pub(super) struct Leak {
+    pub(super) first_seen: Duration,
+    pub(super) last_seen: Duration,
+    pub(super) ongoing: bool,
+    pub(super) evidence: LeakEvidence,
+}
+
+impl SitePast {
+    /// Takes in what the site counted; called several times a step.
+    pub(super) fn observe(&mut self, totals: &SiteTotals) {
+        let live = u32::try_from(totals.totals.live()).unwrap_or(u32::MAX);
+        self.floor = Some(self.floor.map_or(live, |floor| floor.min(live)));
+        self.latest = *totals;
+    }
+
+    /// Ends a step.
+    pub(super) fn end_step(&mut self) {
+        let Some(floor) = self.floor.take() else {
+            return;
+        };
+        if self.steps.len() == KEPT {
+            self.steps.pop_front();
+        }
+        let totals = self.latest.totals;
+        self.steps.push_back(Step {
+            floor,
+            spawned: totals.spawned,
+            finished: totals.finished,
+        });
+    }
+
+    /// Fewest live tasks per step, oldest first.
+    pub(super) fn floors(&self) -> impl Iterator<Item = u32> {
+        self.steps.iter().map(|step| step.floor)
+    }
+
+    pub(super) fn leak(&self) -> Option<&Leak> {
+        self.leak.as_ref()
+    }
+
+    /// Judges the site at the end of a step. `mean_lifetime` is that of its
+    /// finished tasks; `idle_for` looks at the task table and is called only
+    /// for a site whose floor rises.
+    pub(super) fn judge(
+        &mut self,
+        now: Duration,
+        mean_lifetime: Option<Duration>,
+        mut idle_for: impl FnMut(Duration) -> IdleTasks,
+    ) {
+        match self.find(mean_lifetime, &mut idle_for) {
+            Some(evidence) => {
+                let first_seen = self.leak.as_ref().map_or(now, |leak| leak.first_seen);
+                self.leak = Some(Leak {
+                    first_seen,
+                    last_seen: now,
+                    ongoing: true,
+                    evidence,
+                });
+            }
+            None => self.reconsider(now),
+        }
+    }
+
+    /// A site that stopped growing still holds what it leaked, until at least
+    /// half of the growth is gone.
+    fn reconsider(&mut self, now: Duration) {
+        let Some(leak) = self.leak.as_mut().filter(|leak| leak.ongoing) else {
+            return;
+        };
+        let live = self.latest.totals.live();
+        let (Some(first), Some(last)) = (leak.evidence.floors.first(), leak.evidence.floors.last())
+        else {
+            return;
+        };
+        leak.ongoing = live >= u64::from(first.midpoint(*last));
+        if leak.ongoing {
+            leak.last_seen = now;
+            leak.evidence.live_tasks = live;
+        }
+    }
+
+    fn find(
+        &self,
+        mean_lifetime: Option<Duration>,
+        idle_for: &mut impl FnMut(Duration) -> IdleTasks,
+    ) -> Option<LeakEvidence> {
+        let lifetime_steps = mean_lifetime.map_or(0, |lifetime| {
+            (lifetime * 2).as_nanos().div_ceil(STEP.as_nanos())
+        });
+        let shortest = usize::try_from(lifetime_steps)
+            .unwrap_or(KEPT)
+            .max(SHORTEST_WINDOW);
+        // Each window twice as long as the one before, as far as the past goes.
+        std::iter::successors(Some(shortest), |window| Some(window * 2))
+            .take_while(|window| window * 4 <= self.steps.len())
+            .find_map(|window| self.find_in(window, mean_lifetime, idle_for))
+    }
+
+    fn find_in(
+        &self,
+        window: usize,
+        mean_lifetime: Option<Duration>,
+        idle_for: &mut impl FnMut(Duration) -> IdleTasks,
+    ) -> Option<LeakEvidence> {
+        let rise = self.rise(4, window)?;
+        let length = STEP * u32::try_from(window).unwrap_or(u32::MAX);
+        let idle = idle_for(length);
+        let suspicion = rise.suspicion(&idle);
+        let (windows, shortest) = suspicion.asks_for(mean_lifetime.is_none());
+        if window < shortest {
+            return None;
+        }
+        let rise = self.rise(windows, window)?;
+        // Idle tasks must make up the growth of the longer time, too.
+        if rise.suspicion(&idle) > suspicion {
+            return None;
+        }
+        Some(LeakEvidence {
+            floors: rise.floors,
+            window: length,
+            spawned: rise.spawned,
+            finished: rise.finished,
+            live_tasks: self.latest.totals.live(),
+            idle_tasks: idle.idle,
+            parent_finished: idle.parent_finished,
+            mean_lifetime,
+            examples: idle.examples,
+        })
+    }
+
+    /// The floors of the last `windows` windows, if they rise all the way.
+    fn rise(&self, windows: usize, window: usize) -> Option<Rise> {
+        let first = self.steps.len().checked_sub(windows.checked_mul(window)?)?;
+        let steps: Vec<Step> = self.steps.range(first..).copied().collect();
+        let floors: Vec<u32> = steps
+            .chunks(window)
+            .filter_map(|window| window.iter().map(|step| step.floor).min())
+            .collect();
+        let (oldest, newest) = (steps.first()?, steps.last()?);
+        let rise = Rise {
+            growth: floors.last()?.saturating_sub(*floors.first()?),
+            spawned: newest.spawned.saturating_sub(oldest.spawned),
+            finished: newest.finished.saturating_sub(oldest.finished),
+            floors,
+        };
+        let rises = rise.floors.is_sorted_by(|a, b| a < b)
+            && rise.growth >= LEAST_GROWTH
+            && rise.spawned > rise.finished;
+        rises.then_some(rise)
+    }
+}
+
+/// Floors that rise.
+struct Rise {
+    floors: Vec<u32>,
+    growth: u32,
+    spawned: u64,
+    finished: u64,
+}
+
+impl Rise {
+    fn suspicion(&self, tasks: &IdleTasks) -> Suspicion {
+        if tasks.idle * 10 < u64::from(self.growth) * 9 {
+            Suspicion::Active
+        } else if tasks.parent_finished * 2 >= tasks.idle {
+            Suspicion::Abandoned
+        } else {
+            Suspicion::Idle
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::probe::cells::Totals;
+
+    /// A site that is fed a live count a second.
+    #[derive(Default)]
+    struct Site {
+        past: SitePast,
+        spawned: u64,
+        finished: u64,
+        seconds: u64,
+    }
+
+    impl Site {
+        /// One second with these live counts, `churn` tasks coming and going.
+        fn second(&mut self, live: &[u64], churn: u64) {
+            for live in live {
+                self.finished += churn;
+                self.spawned = self.finished + live;
+                let totals = Totals {
+                    spawned: self.spawned,
+                    finished: self.finished,
+                    ..Totals::default()
+                };
+                self.past.observe(&SiteTotals {
+                    totals,
+                    ..SiteTotals::default()
+                });
+            }
+            self.past.end_step();
+            self.seconds += 1;
+        }
+
+        fn judge(&mut self, lifetime: Option<Duration>, tasks: &IdleTasks) -> bool {
+            let now = Duration::from_secs(self.seconds);
+            self.past.judge(now, lifetime, |_| tasks.clone());
+            self.past.leak().is_some_and(|leak| leak.ongoing)
+        }
+
+        /// Seconds of `live(second)` until the site is said to leak, up to 240.
+        fn found_after(
+            mut self,
+            lifetime: Option<Duration>,
+            tasks: &IdleTasks,
+            live: impl Fn(u64) -> u64,
+        ) -> Option<u64> {
+            (0..240).find(|second| {
+                self.second(&[live(*second)], 10);
+                self.judge(lifetime, tasks)
+            })
+        }
+    }
+
+    fn abandoned() -> IdleTasks {
+        IdleTasks {
+            idle: 1_000_000,
+            parent_finished: 1_000_000,
+            examples: vec![TaskId(1)],
+        }
+    }
+
+    fn idle() -> IdleTasks {
+        IdleTasks {
+            parent_finished: 0,
+            ..abandoned()
+        }
+    }
+
+    const SHORT: Option<Duration> = Some(Duration::from_millis(50));
+
+    #[test]
+    fn a_steady_leak_is_found_the_sooner_the_more_is_known() {
+        let leak = |second| 5 * second;
+        assert_eq!(
+            Site::default().found_after(SHORT, &abandoned(), leak),
+            Some(7)
+        );
+        assert_eq!(
+            Site::default().found_after(None, &abandoned(), leak),
+            Some(9)
+        );
+        assert_eq!(Site::default().found_after(SHORT, &idle(), leak), Some(25));
+        assert_eq!(Site::default().found_after(None, &idle(), leak), Some(103));
+        let active = IdleTasks::default();
+        assert_eq!(Site::default().found_after(SHORT, &active, leak), Some(207));
+    }
+
+    #[test]
+    fn a_slow_leak_is_found_in_longer_windows() {
+        let leak = |second| second / 15;
+        let found = Site::default()
+            .found_after(SHORT, &abandoned(), leak)
+            .unwrap();
+        assert!((60..=128).contains(&found), "{found}");
+    }
+
+    #[test]
+    fn what_levels_off_or_breathes_is_not_a_leak() {
+        let tasks = abandoned();
+        let level = |second: u64| second.min(4) * 10;
+        assert_eq!(Site::default().found_after(SHORT, &tasks, level), None);
+        // A pool of connections that fills up, accepted by a task that lives.
+        let pool = |second: u64| second.min(20) * 10;
+        assert_eq!(Site::default().found_after(SHORT, &idle(), pool), None);
+        let breathes = |second: u64| [3, 40, 90, 40][(second % 4) as usize];
+        assert_eq!(Site::default().found_after(SHORT, &tasks, breathes), None);
+        let grows_by_two = |second: u64| if second < 100 { 1 } else { 3 };
+        assert_eq!(
+            Site::default().found_after(SHORT, &tasks, grows_by_two),
+            None
+        );
+    }
+
+    #[test]
+    fn tasks_that_take_their_time_are_given_it() {
+        // Every task lives for 10 s: the load ramps up for as long.
+        let lifetime = Some(Duration::from_secs(10));
+        let ramp = |second: u64| second.min(10) * 20;
+        assert_eq!(
+            Site::default().found_after(lifetime, &abandoned(), ramp),
+            None
+        );
+    }
+
+    #[test]
+    fn a_floor_ignores_what_comes_and_goes_between() {
+        let mut site = Site::default();
+        for second in 0..60 {
+            // Bursts grow, and always drain.
+            site.second(&[second * 100, 4, second * 100], 10);
+            assert!(!site.judge(SHORT, &abandoned()));
+        }
+    }
+
+    #[test]
+    fn a_leak_stays_until_half_of_it_is_gone() {
+        let mut site = Site::default();
+        for second in 0..20 {
+            site.second(&[second * 10], 10);
+            site.judge(SHORT, &abandoned());
+        }
+        let found = site.past.leak().unwrap().evidence.clone();
+        assert_eq!(found.floors, [120, 140, 160, 180]);
+        assert_eq!(found.window, Duration::from_secs(2));
+        // The load stops; what leaked stays.
+        for _ in 0..30 {
+            site.second(&[190], 0);
+            assert!(site.judge(SHORT, &abandoned()));
+        }
+        site.second(&[10], 0);
+        assert!(!site.judge(SHORT, &abandoned()));
+        assert_eq!(site.past.leak().unwrap().last_seen, Duration::from_secs(50));
+    }
+}

@@ -1,0 +1,398 @@
+//! `stalled_poll`: a poll that holds its worker longer than the threshold.
+//!
+//! The wall clock alone would cry wolf: on a busy machine an innocent poll is
+//! descheduled for as long. So a poll that is a quarter of the threshold old
+//! gets a *baseline* of its thread's account with the scheduler, and it is a
+//! stall only once its **own time** since then, on a processor or asleep in the
+//! kernel, reaches 0.4 of the threshold. The account books a wait only when the
+//! wait ends; of a thread that is runnable now, only the time it ran counts.
+//!
+//! A poll that returned is judged by the same rule, with its measured duration.
+//! One that had no baseline (the engine itself was kept from running) is not
+//! judged, and counted as such.
+//!
+//! Where the system has no such account, the wall clock decides, and the
+//! snapshot says so.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use crate::probe::cells::{FinishedSlowPoll, Polling};
+use crate::probe::registry::Watched;
+use crate::probe::sched::SchedStat;
+use crate::snapshot::{RunningStall, RuntimeId, SiteId, StallEvidence, TaskId};
+
+/// See the [module](self).
+#[derive(Default)]
+pub(super) struct StalledPoll {
+    workers: HashMap<(RuntimeId, u32), Worker>,
+    sites: BTreeMap<SiteId, SiteStalls>,
+    unjudged: u64,
+}
+
+/// What is remembered of one worker between looks.
+#[derive(Default)]
+struct Worker {
+    /// The poll it was in at the last look, or a stall whose end is awaited.
+    poll: Option<Observed>,
+    /// Slow polls of it that were dealt with.
+    judged: u64,
+    seen: bool,
+}
+
+/// A poll that was seen in progress.
+struct Observed {
+    polling: Polling,
+    baseline: Option<Baseline>,
+    /// It is a stall, and counted as one that runs.
+    stalled: bool,
+}
+
+#[derive(Clone, Copy)]
+struct Baseline {
+    at: Duration,
+    /// `None` where the system keeps no account.
+    stat: Option<SchedStat>,
+}
+
+/// The stalls of one spawn site.
+#[derive(Default)]
+pub(super) struct SiteStalls {
+    pub(super) first_seen: Duration,
+    pub(super) last_seen: Duration,
+    threshold: Duration,
+    finished: u64,
+    total: Duration,
+    worst: Duration,
+    worst_task: TaskId,
+    running: Vec<RunningStall>,
+}
+
+impl StalledPoll {
+    /// Looks at all workers at the moment `now`; `stat` reads a thread's account
+    /// with the scheduler.
+    pub(super) fn look(
+        &mut self,
+        now: Duration,
+        watched: &[Watched],
+        stat: &mut dyn FnMut(u32) -> Option<SchedStat>,
+    ) {
+        for site in self.sites.values_mut() {
+            site.running.clear();
+        }
+        for watched in watched {
+            let key = (watched.runtime, watched.worker);
+            let mut worker = self.workers.remove(&key).unwrap_or_default();
+            if let Some(slow) = watched.slow {
+                self.judge_finished(now, watched, &mut worker, slow, stat);
+            }
+            if let Some(polling) = watched.polling {
+                self.judge_running(now, watched, &mut worker, polling, stat);
+            }
+            worker.seen = true;
+            self.workers.insert(key, worker);
+        }
+        self.workers
+            .retain(|_, worker| std::mem::take(&mut worker.seen));
+        for site in self.sites.values_mut() {
+            site.running
+                .sort_by_key(|running| std::cmp::Reverse(running.running_for));
+        }
+    }
+
+    /// Spawn sites with stalls.
+    pub(super) fn sites(&self) -> impl Iterator<Item = (SiteId, &SiteStalls)> {
+        self.sites.iter().map(|(site, stalls)| (*site, stalls))
+    }
+
+    /// Slow polls that could not be judged.
+    pub(super) fn unjudged(&self) -> u64 {
+        self.unjudged
+    }
+
+    fn judge_running(
+        &mut self,
+        now: Duration,
+        watched: &Watched,
+        worker: &mut Worker,
+        polling: Polling,
+        stat: &mut dyn FnMut(u32) -> Option<SchedStat>,
+    ) {
+        let age = now.saturating_sub(polling.since);
+        let observed = match &mut worker.poll {
+            Some(observed) if observed.polling == polling => observed,
+            other => other.insert(Observed {
+                polling,
+                baseline: None,
+                stalled: false,
+            }),
+        };
+        match observed.baseline {
+            None if age >= watched.threshold / 4 => {
+                let stat = watched.tid.and_then(stat);
+                observed.baseline = Some(Baseline { at: now, stat });
+            }
+            Some(baseline) if !observed.stalled && age >= watched.threshold => {
+                let stat = watched.tid.and_then(stat);
+                let own = baseline.own_time(now, now, stat);
+                observed.stalled = is_stall(own, watched.threshold);
+            }
+            _ => {}
+        }
+        if observed.stalled {
+            let site = self.sites.entry(polling.site).or_default();
+            site.seen(now, watched.threshold);
+            site.raise(age, polling.task);
+            site.running.push(RunningStall {
+                task: polling.task,
+                runtime: watched.runtime,
+                worker: watched.worker,
+                running_for: age,
+            });
+        }
+    }
+
+    fn judge_finished(
+        &mut self,
+        now: Duration,
+        watched: &Watched,
+        worker: &mut Worker,
+        slow: FinishedSlowPoll,
+        stat: &mut dyn FnMut(u32) -> Option<SchedStat>,
+    ) {
+        if slow.number <= worker.judged {
+            return;
+        }
+        // A slow poll outlasts two looks, so more than one a look means that
+        // the engine itself did not get to run.
+        self.unjudged += slow.number - worker.judged - 1;
+        worker.judged = slow.number;
+        let observed = worker.poll.take_if(|observed| {
+            observed.polling.task == slow.task && observed.polling.since == slow.start
+        });
+        let stalled = match observed {
+            Some(Observed { stalled: true, .. }) => true,
+            Some(Observed {
+                baseline: Some(baseline),
+                ..
+            }) => {
+                let stat = watched.tid.and_then(stat);
+                is_stall(baseline.own_time(slow.end, now, stat), watched.threshold)
+            }
+            _ => {
+                self.unjudged += 1;
+                false
+            }
+        };
+        if stalled {
+            let took = slow.end.saturating_sub(slow.start);
+            let site = self.sites.entry(slow.site).or_default();
+            site.seen(now, watched.threshold);
+            site.finished += 1;
+            site.total += took;
+            site.raise(took, slow.task);
+        }
+    }
+}
+
+/// Whether own time since the baseline makes a poll past the threshold a stall.
+fn is_stall(own: Duration, threshold: Duration) -> bool {
+    own >= threshold * 2 / 5
+}
+
+impl Baseline {
+    /// Time from the baseline to `until` that the poll spent on a processor or
+    /// asleep, by the account `stat` read at `now`: never too much.
+    fn own_time(&self, until: Duration, now: Duration, stat: Option<SchedStat>) -> Duration {
+        let elapsed = until.saturating_sub(self.at);
+        let (Some(base), Some(stat)) = (self.stat, stat) else {
+            return elapsed;
+        };
+        // Still in the poll, and not asleep: a wait may be under way.
+        if stat.runnable && until == now {
+            return stat.ran.saturating_sub(base.ran).min(elapsed);
+        }
+        elapsed.saturating_sub(stat.waited.saturating_sub(base.waited))
+    }
+}
+
+impl SiteStalls {
+    fn seen(&mut self, now: Duration, threshold: Duration) {
+        if self.threshold.is_zero() {
+            self.first_seen = now;
+        }
+        self.threshold = threshold;
+        self.last_seen = now;
+    }
+
+    fn raise(&mut self, took: Duration, task: TaskId) {
+        if took > self.worst {
+            self.worst = took;
+            self.worst_task = task;
+        }
+    }
+
+    pub(super) fn is_ongoing(&self) -> bool {
+        !self.running.is_empty()
+    }
+
+    /// The evidence as of the last look.
+    pub(super) fn evidence(&self) -> StallEvidence {
+        let running: Duration = self.running.iter().map(|running| running.running_for).sum();
+        StallEvidence {
+            threshold: self.threshold,
+            stalls: self.finished + self.running.len() as u64,
+            total: self.total + running,
+            worst: self.worst,
+            worst_task: self.worst_task,
+            running: self.running.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const T: Duration = ms(10);
+    const SITE: SiteId = SiteId(4);
+
+    const fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    /// One worker and its account with the scheduler.
+    #[derive(Default)]
+    struct Machine {
+        lint: StalledPoll,
+        slow: Option<FinishedSlowPoll>,
+        stat: Option<SchedStat>,
+    }
+
+    impl Machine {
+        fn look(&mut self, now: Duration, since: Option<Duration>) {
+            let polling = since.map(|since| Polling {
+                task: TaskId(9),
+                site: SITE,
+                since,
+            });
+            let watched = Watched {
+                runtime: RuntimeId(1),
+                worker: 0,
+                tid: Some(1),
+                threshold: T,
+                polling,
+                slow: self.slow,
+            };
+            self.lint.look(now, &[watched], &mut |_| self.stat);
+        }
+
+        fn account(&mut self, ran: u64, waited: u64, runnable: bool) {
+            self.stat = Some(SchedStat {
+                ran: ms(ran),
+                waited: ms(waited),
+                runnable,
+            });
+        }
+
+        fn finish(&mut self, start: Duration, end: Duration) {
+            let number = self.slow.map_or(1, |slow| slow.number + 1);
+            self.slow = Some(FinishedSlowPoll {
+                number,
+                task: TaskId(9),
+                site: SITE,
+                start,
+                end,
+            });
+        }
+
+        fn evidence(&self) -> Option<StallEvidence> {
+            self.lint.sites.get(&SITE).map(SiteStalls::evidence)
+        }
+    }
+
+    #[test]
+    fn a_sleeping_poll_is_a_stall_while_it_lasts_and_after() {
+        let mut machine = Machine::default();
+        machine.account(1, 0, false);
+        for at in [1, 5, 9] {
+            machine.look(ms(at), Some(ms(0)));
+            assert_eq!(machine.evidence(), None);
+        }
+        machine.look(ms(11), Some(ms(0)));
+        let evidence = machine.evidence().unwrap();
+        assert_eq!((evidence.stalls, evidence.worst), (1, ms(11)));
+        assert_eq!(evidence.running.len(), 1);
+        machine.look(ms(16), Some(ms(0)));
+        assert_eq!(machine.evidence().unwrap().stalls, 1);
+        machine.finish(ms(0), ms(18));
+        machine.look(ms(20), None);
+        let evidence = machine.evidence().unwrap();
+        assert_eq!(
+            (evidence.stalls, evidence.total, evidence.worst),
+            (1, ms(18), ms(18))
+        );
+        assert!(evidence.running.is_empty());
+        machine.look(ms(25), None);
+        assert_eq!(machine.evidence().unwrap().stalls, 1);
+    }
+
+    #[test]
+    fn a_descheduled_poll_is_not_a_stall() {
+        let mut machine = Machine::default();
+        machine.account(1, 0, true);
+        machine.look(ms(4), Some(ms(0)));
+        // It is runnable, and the wait is not booked yet.
+        machine.account(3, 0, true);
+        machine.look(ms(20), Some(ms(0)));
+        assert_eq!(machine.evidence(), None);
+        // It ran again and returned; now the wait is booked.
+        machine.account(3, 18, true);
+        machine.finish(ms(0), ms(24));
+        machine.look(ms(25), None);
+        assert_eq!(machine.evidence(), None);
+        assert_eq!(machine.lint.unjudged(), 0);
+    }
+
+    #[test]
+    fn a_busy_poll_is_a_stall_even_on_a_busy_machine() {
+        let mut machine = Machine::default();
+        machine.account(0, 0, true);
+        machine.look(ms(3), Some(ms(0)));
+        machine.account(2, 5, true);
+        machine.look(ms(10), Some(ms(0)));
+        assert_eq!(machine.evidence(), None);
+        machine.account(5, 10, true);
+        machine.look(ms(18), Some(ms(0)));
+        assert_eq!(machine.evidence().unwrap().worst, ms(18));
+    }
+
+    #[test]
+    fn a_stall_between_two_looks_is_judged_when_it_returned() {
+        let mut machine = Machine::default();
+        machine.account(0, 0, true);
+        machine.look(ms(4), Some(ms(0)));
+        machine.account(10, 0, false);
+        machine.finish(ms(0), ms(12));
+        machine.look(ms(13), Some(ms(12)));
+        assert_eq!(machine.evidence().unwrap().total, ms(12));
+    }
+
+    #[test]
+    fn what_was_never_seen_running_is_not_judged_but_counted() {
+        let mut machine = Machine::default();
+        machine.finish(ms(0), ms(12));
+        machine.finish(ms(20), ms(32));
+        machine.look(ms(40), None);
+        assert_eq!(machine.evidence(), None);
+        assert_eq!(machine.lint.unjudged(), 2);
+    }
+
+    #[test]
+    fn without_an_account_the_wall_clock_decides() {
+        let mut machine = Machine::default();
+        machine.look(ms(3), Some(ms(0)));
+        machine.look(ms(12), Some(ms(0)));
+        assert_eq!(machine.evidence().unwrap().stalls, 1);
+    }
+}

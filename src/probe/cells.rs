@@ -1,0 +1,448 @@
+//! Thread cells: what one thread records for one runtime.
+//!
+//! A thread that spawns or polls for a runtime leases a [`Cell`] for that pair
+//! and is its only writer, so every count is a plain store. A lease ends with
+//! the thread or with the runtime, whichever comes first; the registry then
+//! folds the counts into what it keeps for good and hands the cell on. So the
+//! number of cells follows the threads that exist, not those that ever were.
+
+use std::cell::{Cell as LocalCell, RefCell};
+use std::sync::OnceLock;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicU32, AtomicU64, fence};
+use std::time::Duration;
+
+use super::clock::clock;
+use super::latency::Buckets;
+use super::registry;
+use super::sites::MAX_SITES;
+use super::tasks::Record;
+use super::{add, raise};
+use crate::snapshot::{RuntimeId, SiteId, TaskId};
+
+/// Sites whose counters are allocated together.
+const SITES_PER_CHUNK: u32 = 64;
+
+/// See the [module](self).
+#[derive(Default)]
+#[repr(align(128))]
+pub(crate) struct Cell {
+    /// Start of the poll in progress in ticks, zero when there is none.
+    since: AtomicU64,
+    task: AtomicU64,
+    site: AtomicU32,
+
+    spawned: AtomicU64,
+    finished: AtomicU64,
+    polls: AtomicU64,
+    busy: AtomicU64,
+    longest: AtomicU64,
+    slow: SlowPoll,
+    latency: Buckets,
+    sites: SiteChunks,
+}
+
+/// Counters per spawn site, made in chunks when a site is first met.
+struct SiteChunks([OnceLock<Box<[SiteCounters]>>; (MAX_SITES / SITES_PER_CHUNK) as usize]);
+
+impl Default for SiteChunks {
+    fn default() -> Self {
+        Self([const { OnceLock::new() }; (MAX_SITES / SITES_PER_CHUNK) as usize])
+    }
+}
+
+/// What one thread counted for one spawn site: one cache line.
+#[derive(Default)]
+#[repr(align(64))]
+struct SiteCounters {
+    spawned: AtomicU64,
+    finished: AtomicU64,
+    polls: AtomicU64,
+    busy: AtomicU64,
+    longest: AtomicU64,
+    slow_polls: AtomicU64,
+    /// Sum of the lifetimes of finished tasks.
+    lifetimes: AtomicU64,
+}
+
+/// The latest poll that took longer than the threshold.
+#[derive(Default)]
+struct SlowPoll {
+    /// Twice the number of slow polls, odd while one is being written.
+    version: AtomicU64,
+    start: AtomicU64,
+    end: AtomicU64,
+    task: AtomicU64,
+    site: AtomicU32,
+}
+
+/// Counts that add up over threads; times in ticks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Totals {
+    pub(crate) spawned: u64,
+    pub(crate) finished: u64,
+    pub(crate) polls: u64,
+    pub(crate) busy: u64,
+    pub(crate) longest: u64,
+}
+
+/// Counts of one spawn site that add up over threads; times in ticks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct SiteTotals {
+    pub(crate) totals: Totals,
+    pub(crate) slow_polls: u64,
+    pub(crate) lifetimes: u64,
+}
+
+/// A poll in progress as the engine reads it; times since the epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Polling {
+    pub(crate) task: TaskId,
+    pub(crate) site: SiteId,
+    pub(crate) since: Duration,
+}
+
+/// A finished slow poll as the engine reads it; times since the epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FinishedSlowPoll {
+    /// How many slow polls this thread had, this one included.
+    pub(crate) number: u64,
+    pub(crate) task: TaskId,
+    pub(crate) site: SiteId,
+    pub(crate) start: Duration,
+    pub(crate) end: Duration,
+}
+
+impl Totals {
+    /// Tasks spawned and not finished. The two are counted on different
+    /// threads, so a reader may see an end before its spawn.
+    pub(crate) fn live(&self) -> u64 {
+        self.spawned.saturating_sub(self.finished)
+    }
+
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.spawned += other.spawned;
+        self.finished += other.finished;
+        self.polls += other.polls;
+        self.busy += other.busy;
+        self.longest = self.longest.max(other.longest);
+    }
+}
+
+impl SiteTotals {
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.totals.add(&other.totals);
+        self.slow_polls += other.slow_polls;
+        self.lifetimes += other.lifetimes;
+    }
+}
+
+/// The owner's side: one thread, plain stores.
+impl Cell {
+    #[inline]
+    fn site(&self, site: SiteId) -> Option<&SiteCounters> {
+        let chunk = self.sites.0.get((site.0 / SITES_PER_CHUNK) as usize)?;
+        let chunk = match chunk.get() {
+            Some(chunk) => chunk,
+            None => chunk.get_or_init(new_site_chunk),
+        };
+        chunk.get((site.0 % SITES_PER_CHUNK) as usize)
+    }
+
+    #[inline]
+    pub(crate) fn count_spawn(&self, site: SiteId) {
+        add(&self.spawned, 1);
+        if let Some(site) = self.site(site) {
+            add(&site.spawned, 1);
+        }
+    }
+
+    #[inline]
+    pub(crate) fn count_end(&self, site: SiteId, lifetime: u64) {
+        add(&self.finished, 1);
+        if let Some(site) = self.site(site) {
+            add(&site.finished, 1);
+            add(&site.lifetimes, lifetime);
+        }
+    }
+
+    /// Publishes the poll that starts.
+    #[inline]
+    pub(crate) fn enter(&self, task: u64, site: SiteId, since: u64) {
+        // Release: a reader that sees this task also sees that the poll before
+        // it ended, so it cannot pair the new task with the old start.
+        self.task.store(task, Release);
+        self.site.store(site.0, Relaxed);
+        self.since.store(since, Release);
+    }
+
+    /// Withdraws the poll that ended.
+    #[inline]
+    pub(crate) fn leave(&self) {
+        self.since.store(0, Relaxed);
+    }
+
+    #[inline]
+    pub(crate) fn count_poll(&self, site: Option<SiteId>, took: u64) {
+        add(&self.polls, 1);
+        add(&self.busy, took);
+        raise(&self.longest, took);
+        self.latency.record(took);
+        if let Some(site) = site.and_then(|site| self.site(site)) {
+            add(&site.polls, 1);
+            add(&site.busy, took);
+            raise(&site.longest, took);
+        }
+    }
+
+    /// Counts and publishes a poll over the threshold.
+    #[cold]
+    pub(crate) fn count_slow_poll(&self, task: u64, site: SiteId, start: u64, end: u64) {
+        if let Some(site) = self.site(site) {
+            add(&site.slow_polls, 1);
+        }
+        let version = self.slow.version.load(Relaxed);
+        self.slow.version.store(version + 1, Relaxed);
+        fence(Release);
+        self.slow.task.store(task, Relaxed);
+        self.slow.site.store(site.0, Relaxed);
+        self.slow.start.store(start, Relaxed);
+        self.slow.end.store(end, Relaxed);
+        self.slow.version.store(version + 2, Release);
+    }
+}
+
+/// The readers' side: any thread.
+impl Cell {
+    /// The poll in progress; `None` when there is none or it just changed.
+    pub(crate) fn polling(&self) -> Option<Polling> {
+        let since = self.since.load(Acquire);
+        let polling = Polling {
+            task: TaskId(self.task.load(Acquire)),
+            site: SiteId(self.site.load(Relaxed)),
+            since: clock().since_epoch(since),
+        };
+        fence(Acquire);
+        (since != 0 && self.since.load(Relaxed) == since).then_some(polling)
+    }
+
+    /// The latest slow poll; `None` before the first, or while it is written.
+    pub(crate) fn slow_poll(&self) -> Option<FinishedSlowPoll> {
+        let version = self.slow.version.load(Acquire);
+        if version == 0 || version % 2 == 1 {
+            return None;
+        }
+        let slow = FinishedSlowPoll {
+            number: version / 2,
+            task: TaskId(self.slow.task.load(Relaxed)),
+            site: SiteId(self.slow.site.load(Relaxed)),
+            start: clock().since_epoch(self.slow.start.load(Relaxed)),
+            end: clock().since_epoch(self.slow.end.load(Relaxed)),
+        };
+        fence(Acquire);
+        (self.slow.version.load(Relaxed) == version).then_some(slow)
+    }
+
+    /// Whether it polls or has polled.
+    pub(crate) fn has_polled(&self) -> bool {
+        self.since.load(Relaxed) != 0 || self.polls.load(Relaxed) > 0
+    }
+
+    pub(crate) fn totals(&self) -> Totals {
+        // Ends are read before spawns, so that an end is seldom seen alone.
+        let finished = self.finished.load(Acquire);
+        Totals {
+            spawned: self.spawned.load(Relaxed),
+            finished,
+            polls: self.polls.load(Relaxed),
+            busy: self.busy.load(Relaxed),
+            longest: self.longest.load(Relaxed),
+        }
+    }
+
+    pub(crate) fn latency(&self) -> &Buckets {
+        &self.latency
+    }
+
+    /// Adds what was counted per site to `sums`, which grows as needed.
+    pub(crate) fn add_sites_to(&self, sums: &mut Vec<SiteTotals>) {
+        for (chunk, counters) in self.sites.0.iter().enumerate() {
+            let Some(counters) = counters.get() else {
+                continue;
+            };
+            let first = chunk * SITES_PER_CHUNK as usize;
+            if sums.len() < first + counters.len() {
+                sums.resize(first + counters.len(), SiteTotals::default());
+            }
+            for (sum, site) in sums[first..].iter_mut().zip(counters) {
+                sum.add(&site.totals());
+            }
+        }
+    }
+
+    /// Forgets everything; only while nobody leases the cell.
+    pub(crate) fn reset(&self) {
+        self.since.store(0, Relaxed);
+        for total in [
+            &self.spawned,
+            &self.finished,
+            &self.polls,
+            &self.busy,
+            &self.longest,
+        ] {
+            total.store(0, Relaxed);
+        }
+        self.slow.version.store(0, Relaxed);
+        self.latency.reset();
+        for site in self.sites.0.iter().filter_map(OnceLock::get).flatten() {
+            site.reset();
+        }
+    }
+}
+
+#[cold]
+fn new_site_chunk() -> Box<[SiteCounters]> {
+    (0..SITES_PER_CHUNK)
+        .map(|_| SiteCounters::default())
+        .collect()
+}
+
+impl SiteCounters {
+    fn totals(&self) -> SiteTotals {
+        let finished = self.finished.load(Acquire);
+        SiteTotals {
+            totals: Totals {
+                spawned: self.spawned.load(Relaxed),
+                finished,
+                polls: self.polls.load(Relaxed),
+                busy: self.busy.load(Relaxed),
+                longest: self.longest.load(Relaxed),
+            },
+            slow_polls: self.slow_polls.load(Relaxed),
+            lifetimes: self.lifetimes.load(Relaxed),
+        }
+    }
+
+    fn reset(&self) {
+        let Self {
+            spawned,
+            finished,
+            polls,
+            busy,
+            longest,
+            slow_polls,
+            lifetimes,
+        } = self;
+        for counter in [
+            spawned, finished, polls, busy, longest, slow_polls, lifetimes,
+        ] {
+            counter.store(0, Relaxed);
+        }
+    }
+}
+
+/// What a thread keeps for itself. It has no destructor, so it can be read at
+/// any time in a thread's life, its very end included.
+pub(crate) struct Seat {
+    /// The cells used last, so that a thread that serves one runtime and spawns
+    /// on another finds both at once.
+    recent: [LocalCell<Option<(RuntimeId, &'static Cell)>>; 2],
+    /// The innermost poll on this thread.
+    polling: LocalCell<Option<&'static Record>>,
+    /// Ticks at which it started.
+    since: LocalCell<u64>,
+    /// The thread's leases were returned: it is about to end.
+    leaving: LocalCell<bool>,
+}
+
+/// A thread's leases, returned when it ends.
+struct Leases(RefCell<Vec<(RuntimeId, &'static Cell)>>);
+
+thread_local! {
+    static SEAT: Seat = const {
+        Seat {
+            recent: [const { LocalCell::new(None) }; 2],
+            polling: LocalCell::new(None),
+            since: LocalCell::new(0),
+            leaving: LocalCell::new(false),
+        }
+    };
+    static LEASES: Leases = const { Leases(RefCell::new(Vec::new())) };
+}
+
+/// Calls `f` with the thread's own seat.
+#[inline]
+pub(crate) fn with_seat<R>(f: impl FnOnce(&Seat) -> R) -> R {
+    SEAT.with(f)
+}
+
+impl Seat {
+    /// The innermost poll on this thread and the ticks at which it started.
+    #[inline]
+    pub(crate) fn polling(&self) -> (Option<&'static Record>, u64) {
+        (self.polling.get(), self.since.get())
+    }
+
+    #[inline]
+    pub(crate) fn set_polling(&self, record: Option<&'static Record>, since: u64) {
+        self.polling.set(record);
+        self.since.set(since);
+    }
+
+    /// Calls `f` with the cell that this thread leases for `runtime`.
+    #[inline]
+    pub(crate) fn with_cell<R>(&self, runtime: RuntimeId, f: impl FnOnce(&Cell) -> R) -> R {
+        // The remainder is below the length, so this is in bounds.
+        let recent = &self.recent[(runtime.0 % 2) as usize];
+        match recent.get() {
+            Some((id, cell)) if id == runtime => f(cell),
+            _ => self.with_other_cell(runtime, f),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn with_other_cell<R>(&self, runtime: RuntimeId, f: impl FnOnce(&Cell) -> R) -> R {
+        let leased = LEASES.try_with(|leases| leases.cell(runtime));
+        match leased {
+            Ok(cell) if !self.leaving.get() => {
+                self.recent[(runtime.0 % 2) as usize].set(Some((runtime, cell)));
+                f(cell)
+            }
+            // A destructor of this thread spawns or polls after its leases were
+            // returned: lease for this one call.
+            _ => {
+                let cell = registry::lease(runtime);
+                let result = f(cell);
+                registry::release(runtime, cell);
+                result
+            }
+        }
+    }
+}
+
+impl Leases {
+    fn cell(&self, runtime: RuntimeId) -> &'static Cell {
+        let mut leases = self.0.borrow_mut();
+        if let Some((_, cell)) = leases.iter().find(|(id, _)| *id == runtime) {
+            return cell;
+        }
+        // A new runtime on this thread: a good moment to forget ended ones.
+        leases.retain(|(id, _)| registry::is_alive(*id));
+        let cell = registry::lease(runtime);
+        leases.push((runtime, cell));
+        cell
+    }
+}
+
+impl Drop for Leases {
+    fn drop(&mut self) {
+        with_seat(|seat| {
+            seat.leaving.set(true);
+            seat.recent.iter().for_each(|recent| recent.set(None));
+        });
+        for (runtime, cell) in self.0.take() {
+            registry::release(runtime, cell);
+        }
+    }
+}

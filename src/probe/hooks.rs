@@ -1,0 +1,146 @@
+//! Tokio's task hooks, joined with the user's own.
+//!
+//! Facts about the hooks, checked on tokio 1.54, that the code relies on:
+//!
+//! - The order is before, terminate, after; a task that ends outside a poll
+//!   (its runtime shuts down) has only terminate.
+//! - Terminate also comes for blocking tasks, which have no spawn hook, and
+//!   comes *before* spawn for a task spawned during or after a shutdown.
+//! - In the spawn hook `task::try_id()` is the parent; in the others it is not
+//!   the task, `TaskMeta::id()` is.
+//! - A setter replaces the hook that was set before, so both go into one.
+//!
+//! Ours is the inner one of each pair: what the user's hook does is not booked
+//! on the poll, and a task that the user's terminate hook spawns cannot come
+//! between our terminate and the spawn it belongs to.
+
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use tokio::runtime::{Builder, TaskMeta};
+use tokio::task;
+
+use super::recorder::Recorder;
+
+/// A hook of the user's.
+pub(crate) type Hook = Arc<dyn Fn(&TaskMeta<'_>) + Send + Sync>;
+
+/// The user's own hooks.
+#[derive(Clone, Default)]
+pub(crate) struct UserHooks {
+    pub(crate) spawn: Option<Hook>,
+    pub(crate) before_poll: Option<Hook>,
+    pub(crate) after_poll: Option<Hook>,
+    pub(crate) terminate: Option<Hook>,
+}
+
+/// Sets all four hooks of `builder`.
+pub(crate) fn install(builder: &mut Builder, recorder: &Arc<Recorder>, user: &UserHooks) {
+    let ours = Arc::clone(recorder);
+    match user.spawn.clone() {
+        None => builder.on_task_spawn(move |meta| spawned(&ours, meta)),
+        Some(theirs) => builder.on_task_spawn(move |meta| {
+            spawned(&ours, meta);
+            theirs(meta);
+        }),
+    };
+    let ours = Arc::clone(recorder);
+    match user.before_poll.clone() {
+        None => builder.on_before_task_poll(move |meta| ours.poll_starts(id(meta.id()))),
+        Some(theirs) => builder.on_before_task_poll(move |meta| {
+            theirs(meta);
+            ours.poll_starts(id(meta.id()));
+        }),
+    };
+    let ours = Arc::clone(recorder);
+    match user.after_poll.clone() {
+        None => builder.on_after_task_poll(move |meta| ours.poll_ended(id(meta.id()))),
+        Some(theirs) => builder.on_after_task_poll(move |meta| {
+            ours.poll_ended(id(meta.id()));
+            theirs(meta);
+        }),
+    };
+    let ours = Arc::clone(recorder);
+    match user.terminate.clone() {
+        None => builder.on_task_terminate(move |meta| ours.terminated(id(meta.id()))),
+        Some(theirs) => builder.on_task_terminate(move |meta| {
+            // Tokio catches a panic of a terminate hook and goes on, so the
+            // task's end must be recorded even then.
+            let _recorded = OnDrop(|| ours.terminated(id(meta.id())));
+            theirs(meta);
+        }),
+    };
+}
+
+/// Sets the user's hooks alone.
+pub(crate) fn install_user(builder: &mut Builder, user: &UserHooks) {
+    if let Some(theirs) = user.spawn.clone() {
+        builder.on_task_spawn(move |meta| theirs(meta));
+    }
+    if let Some(theirs) = user.before_poll.clone() {
+        builder.on_before_task_poll(move |meta| theirs(meta));
+    }
+    if let Some(theirs) = user.after_poll.clone() {
+        builder.on_after_task_poll(move |meta| theirs(meta));
+    }
+    if let Some(theirs) = user.terminate.clone() {
+        builder.on_task_terminate(move |meta| theirs(meta));
+    }
+}
+
+#[inline]
+fn spawned(recorder: &Recorder, meta: &TaskMeta<'_>) {
+    let parent = task::try_id().map_or(0, id);
+    recorder.spawned(id(meta.id()), parent, meta.spawned_at());
+}
+
+/// Calls its function when it goes out of scope.
+struct OnDrop<F: FnMut()>(F);
+
+impl<F: FnMut()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
+/// The number in a task id. Tokio gives no access to it, but hashes nothing
+/// else; the compiler reduces this to a move.
+#[inline]
+fn id(id: task::Id) -> u64 {
+    let mut number = Number(0);
+    id.hash(&mut number);
+    number.0
+}
+
+/// Keeps the number that is hashed.
+struct Number(u64);
+
+impl Hasher for Number {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    #[inline]
+    fn write_u64(&mut self, number: u64) {
+        self.0 = number;
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        // Not how Tokio hashes an id today; still one number for one id.
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_number_of_an_id_is_the_one_that_is_displayed() {
+        let runtime = Builder::new_current_thread().build().unwrap();
+        let task = runtime.spawn(async {});
+        assert_eq!(id(task.id()).to_string(), task.id().to_string());
+    }
+}

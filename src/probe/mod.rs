@@ -1,0 +1,52 @@
+//! The hot path: what runs in the user's threads.
+//!
+//! Nothing is queued. A hook updates records in place, so nothing can be
+//! dropped and memory follows what is alive:
+//!
+//! | event | touches |
+//! | --- | --- |
+//! | spawn | a new record ([`tasks`]), the thread's counters ([`cells`]), its spawn site ([`sites`]) |
+//! | poll starts | the record, the thread's published poll |
+//! | poll ends | the record, the thread's counters and latency bucket ([`latency`]) |
+//! | task ends | gives the record back, the thread's counters |
+//!
+//! A poll takes no lock, allocates nothing and does no atomic read-modify-write:
+//! every field has one writer at a time. A spawn and an end take one of many
+//! short locks each. A hook never panics and never prints. There is no unsafe
+//! code here: slots never move and cells are never freed, so shared references
+//! to them are valid for the life of the process.
+//!
+//! What must not depend on what: nothing here knows the engine or a report.
+
+// Without Tokio's hooks nothing feeds the probe; readers then see it empty.
+#![cfg_attr(not(tokio_unstable), allow(dead_code))]
+
+pub(crate) mod cells;
+pub(crate) mod clock;
+#[cfg(tokio_unstable)]
+pub(crate) mod hooks;
+mod index;
+pub(crate) mod latency;
+pub(crate) mod recorder;
+pub(crate) mod registry;
+pub(crate) mod sched;
+pub(crate) mod sites;
+mod slab;
+pub(crate) mod tasks;
+
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// Adds to a counter of which the calling thread is the only writer.
+#[inline]
+fn add(counter: &AtomicU64, n: u64) {
+    counter.store(counter.load(Relaxed).wrapping_add(n), Relaxed);
+}
+
+/// Raises a maximum of which the calling thread is the only writer.
+#[inline]
+fn raise(maximum: &AtomicU64, to: u64) {
+    if to > maximum.load(Relaxed) {
+        maximum.store(to, Relaxed);
+    }
+}

@@ -1,0 +1,306 @@
+//! Which runtimes exist and who leases which cell: the rare events, under one
+//! lock. Nothing on the path of a poll comes here.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use super::cells::{Cell, FinishedSlowPoll, Polling, SiteTotals, Totals};
+use super::clock::clock;
+use super::latency::BUCKETS;
+use super::sched;
+use crate::snapshot::{Flavor, RuntimeId};
+
+/// Ended runtimes that are still shown; older ones live on in the totals.
+const ENDED_KEPT: usize = 16;
+
+static REGISTRY: Mutex<Registry> = Mutex::new(Registry {
+    runtimes: Vec::new(),
+    ended: VecDeque::new(),
+    leases: Vec::new(),
+    free: Vec::new(),
+    past: Totals {
+        spawned: 0,
+        finished: 0,
+        polls: 0,
+        busy: 0,
+        longest: 0,
+    },
+    past_sites: Vec::new(),
+    last_id: 0,
+});
+
+struct Registry {
+    runtimes: Vec<RuntimeEntry>,
+    ended: VecDeque<RuntimeEntry>,
+    leases: Vec<Lease>,
+    /// Cells nobody leases, clean.
+    free: Vec<&'static Cell>,
+    /// What returned cells of all runtimes had counted.
+    past: Totals,
+    /// The same per site.
+    past_sites: Vec<SiteTotals>,
+    last_id: u32,
+}
+
+/// What a builder tells of a runtime.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RuntimeFacts {
+    pub(crate) name: Option<String>,
+    pub(crate) flavor: Flavor,
+    pub(crate) worker_threads: Option<usize>,
+    pub(crate) stall_threshold: Option<Duration>,
+}
+
+/// A runtime as the engine reads it; times in ticks.
+#[derive(Clone, Debug)]
+pub(crate) struct RuntimeEntry {
+    pub(crate) id: RuntimeId,
+    pub(crate) facts: RuntimeFacts,
+    pub(crate) built_at: u64,
+    pub(crate) ended_at: Option<u64>,
+    /// What returned cells of this runtime had counted; in a sample, all cells.
+    pub(crate) totals: Totals,
+    workers: u32,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct ThreadFacts {
+    pub(crate) runtime: RuntimeId,
+    /// Given when a reader first sees it poll; a thread that only spawns has
+    /// none.
+    index: Option<u32>,
+    pub(crate) name: String,
+    pub(crate) tid: Option<u32>,
+}
+
+struct Lease {
+    cell: &'static Cell,
+    thread: ThreadFacts,
+    stall_threshold: Option<Duration>,
+}
+
+fn registry() -> MutexGuard<'static, Registry> {
+    REGISTRY.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Enters a runtime that is about to be built.
+pub(crate) fn add_runtime(facts: RuntimeFacts) -> RuntimeId {
+    let built_at = clock().ticks();
+    let mut registry = registry();
+    registry.last_id += 1;
+    let id = RuntimeId(registry.last_id);
+    registry.runtimes.push(RuntimeEntry {
+        id,
+        facts,
+        built_at,
+        ended_at: None,
+        totals: Totals::default(),
+        workers: 0,
+    });
+    id
+}
+
+/// Completes what is known of a runtime once it is built.
+pub(crate) fn set_worker_threads(id: RuntimeId, worker_threads: usize) {
+    if let Some(runtime) = registry()
+        .runtimes
+        .iter_mut()
+        .find(|runtime| runtime.id == id)
+    {
+        runtime.facts.worker_threads = Some(worker_threads);
+    }
+}
+
+/// Ends a runtime: no hook of it will run any more.
+pub(crate) fn end_runtime(id: RuntimeId) {
+    let ended_at = clock().ticks();
+    let mut registry = registry();
+    while let Some(at) = registry
+        .leases
+        .iter()
+        .position(|lease| lease.thread.runtime == id)
+    {
+        registry.take_back(at);
+    }
+    if let Some(at) = registry
+        .runtimes
+        .iter()
+        .position(|runtime| runtime.id == id)
+    {
+        let mut runtime = registry.runtimes.remove(at);
+        runtime.ended_at = Some(ended_at);
+        registry.ended.push_back(runtime);
+        if registry.ended.len() > ENDED_KEPT {
+            registry.ended.pop_front();
+        }
+    }
+}
+
+/// Whether hooks of this runtime may still run.
+pub(crate) fn is_alive(id: RuntimeId) -> bool {
+    registry().runtimes.iter().any(|runtime| runtime.id == id)
+}
+
+/// Gives the calling thread a clean cell for `runtime`.
+pub(crate) fn lease(runtime: RuntimeId) -> &'static Cell {
+    let name = thread::current().name().unwrap_or_default().to_owned();
+    let tid = sched::current_tid();
+    let mut registry = registry();
+    let entry = registry.runtimes.iter().find(|entry| entry.id == runtime);
+    let stall_threshold = entry.and_then(|entry| entry.facts.stall_threshold);
+    // A cell is never freed, since other threads read it without a lock; it is
+    // handed on instead.
+    let cell = registry
+        .free
+        .pop()
+        .unwrap_or_else(|| Box::leak(Box::default()));
+    let thread = ThreadFacts {
+        runtime,
+        index: None,
+        name,
+        tid,
+    };
+    registry.leases.push(Lease {
+        cell,
+        thread,
+        stall_threshold,
+    });
+    cell
+}
+
+/// Returns a cell; nothing happens if the runtime's end took it back already.
+pub(crate) fn release(runtime: RuntimeId, cell: &'static Cell) {
+    let mut registry = registry();
+    let at = registry
+        .leases
+        .iter()
+        .position(|lease| lease.thread.runtime == runtime && std::ptr::eq(lease.cell, cell));
+    if let Some(at) = at {
+        registry.take_back(at);
+    }
+}
+
+impl Registry {
+    /// Folds a cell's counts into the past and cleans it. Its thread is the one
+    /// that calls, or its runtime has ended: nobody writes to it.
+    fn take_back(&mut self, at: usize) {
+        let Lease { cell, thread, .. } = self.leases.swap_remove(at);
+        let totals = cell.totals();
+        self.past.add(&totals);
+        if let Some(runtime) = self
+            .runtimes
+            .iter_mut()
+            .find(|entry| entry.id == thread.runtime)
+        {
+            runtime.totals.add(&totals);
+        }
+        cell.add_sites_to(&mut self.past_sites);
+        cell.reset();
+        self.free.push(cell);
+    }
+
+    /// The leases of threads that poll or have polled, numbered.
+    fn workers(&mut self) -> impl Iterator<Item = (&Lease, u32)> {
+        for lease in self
+            .leases
+            .iter_mut()
+            .filter(|lease| lease.thread.index.is_none())
+        {
+            let id = lease.thread.runtime;
+            let runtime = self.runtimes.iter_mut().find(|entry| entry.id == id);
+            if let Some(runtime) = runtime.filter(|_| lease.cell.has_polled()) {
+                lease.thread.index = Some(runtime.workers);
+                runtime.workers += 1;
+            }
+        }
+        self.leases
+            .iter()
+            .filter_map(|lease| Some((lease, lease.thread.index?)))
+    }
+}
+
+/// Everything that the probe counted, read at one moment; times in ticks.
+#[derive(Default)]
+pub(crate) struct Sample {
+    /// When it was taken.
+    pub(crate) at: u64,
+    pub(crate) totals: Totals,
+    /// By site id.
+    pub(crate) sites: Vec<SiteTotals>,
+    pub(crate) runtimes: Vec<RuntimeEntry>,
+}
+
+/// A thread that polls, with its latency buckets; times in ticks.
+pub(crate) struct WorkerFacts {
+    /// Number among the threads that poll for its runtime.
+    pub(crate) index: u32,
+    pub(crate) thread: ThreadFacts,
+    pub(crate) totals: Totals,
+    pub(crate) polling: Option<Polling>,
+    pub(crate) latency: Box<[u64; BUCKETS]>,
+}
+
+/// What the search for stalls needs of one thread.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Watched {
+    pub(crate) runtime: RuntimeId,
+    pub(crate) worker: u32,
+    pub(crate) tid: Option<u32>,
+    pub(crate) threshold: Duration,
+    pub(crate) polling: Option<Polling>,
+    pub(crate) slow: Option<FinishedSlowPoll>,
+}
+
+/// Reads all counts. Holds up threads that start or end meanwhile, no others.
+pub(crate) fn sample(sample: &mut Sample) {
+    let registry = registry();
+    sample.totals = registry.past;
+    sample.sites.clone_from(&registry.past_sites);
+    sample.runtimes.clear();
+    sample.runtimes.extend(registry.ended.iter().cloned());
+    sample.runtimes.extend(registry.runtimes.iter().cloned());
+    for lease in &registry.leases {
+        let totals = lease.cell.totals();
+        sample.totals.add(&totals);
+        lease.cell.add_sites_to(&mut sample.sites);
+        let runtime = lease.thread.runtime;
+        if let Some(runtime) = sample.runtimes.iter_mut().find(|entry| entry.id == runtime) {
+            runtime.totals.add(&totals);
+        }
+    }
+    sample.at = clock().ticks();
+}
+
+/// Reads the threads that poll or have polled.
+pub(crate) fn workers() -> Vec<WorkerFacts> {
+    let mut registry = registry();
+    let workers = registry.workers().map(|(lease, index)| {
+        let mut latency = Box::new([0; BUCKETS]);
+        lease.cell.latency().add_to(&mut latency);
+        WorkerFacts {
+            index,
+            thread: lease.thread.clone(),
+            totals: lease.cell.totals(),
+            polling: lease.cell.polling(),
+            latency,
+        }
+    });
+    workers.collect()
+}
+
+/// Reads what is needed to notice stalls, into `watched`.
+pub(crate) fn watch(watched: &mut Vec<Watched>) {
+    watched.clear();
+    watched.extend(registry().workers().filter_map(|(lease, worker)| {
+        Some(Watched {
+            runtime: lease.thread.runtime,
+            worker,
+            tid: lease.thread.tid,
+            threshold: lease.stall_threshold?,
+            polling: lease.cell.polling(),
+            slow: lease.cell.slow_poll(),
+        })
+    }));
+}

@@ -1,0 +1,475 @@
+//! The table of live tasks: one [`Record`] each, updated in place.
+//!
+//! # Who may touch what, and when
+//!
+//! - **Spawner** (the thread in the spawn hook): takes a free record and fills
+//!   it in under the shard's lock, before the task can be polled.
+//! - **Poller** (the thread between the before and after hooks; Tokio polls a
+//!   task on one thread at a time and hands it over with release and acquire):
+//!   the only writer of times, counts and state, with plain relaxed stores.
+//! - **Finisher** (the after hook of the last poll, or the terminate hook when
+//!   the task ends outside a poll): gives the record back under the lock.
+//! - **Engine**: reads any record at any time. Each field is whole; that they
+//!   belong to the same task is checked by reading the id before and after.
+//!
+//! Records are spread over shards by task id. Ids count up, so tasks spawned
+//! one after another meet different locks.
+
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, fence};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::index::{Index, IndexWriter, Lookup};
+use super::slab::Slab;
+use crate::snapshot::{RuntimeId, SiteId, TaskId};
+
+const SHARDS: usize = 32;
+
+/// How many early ends a shard remembers; see [`Writer::early`].
+const EARLY: usize = 8;
+
+/// The end of a shard's list of free records.
+const NO_SLOT: u32 = u32::MAX;
+
+/// All live tasks of the process.
+pub(crate) static TASKS: TaskTable = TaskTable::new();
+
+/// See the [module](self).
+pub(crate) struct TaskTable {
+    shards: [Shard; SHARDS],
+}
+
+#[repr(align(128))]
+struct Shard {
+    index: Index,
+    records: Slab<Record>,
+    /// Records ever used; those below this may be live.
+    high_water: AtomicU32,
+    writer: Mutex<Writer>,
+}
+
+struct Writer {
+    index: IndexWriter,
+    /// First of the free records, linked through [`Record::next_free`].
+    free: u32,
+    /// Ids of the latest ends whose spawn was never seen, zero where unused.
+    ///
+    /// When a runtime shuts down, Tokio may end a task before its spawn hook
+    /// runs, on this thread or another; that hook then must not make a record
+    /// that nobody would ever give back. Blocking tasks end without a spawn
+    /// hook at all and only pass through.
+    early: [u64; EARLY],
+    early_next: usize,
+}
+
+/// What is kept of a live task: two cache lines, the first for polls.
+#[derive(Default)]
+#[repr(align(128))]
+pub(crate) struct Record {
+    /// Tokio's id; zero while the record is free.
+    id: AtomicU64,
+    /// Ticks; zero before the first poll.
+    last_start: AtomicU64,
+    /// Ticks; zero before the first poll ended.
+    last_end: AtomicU64,
+    polls: AtomicU64,
+    /// Ticks spent in finished polls.
+    busy: AtomicU64,
+    /// Ticks.
+    longest: AtomicU64,
+    /// Id of the task whose poll this task's poll runs inside of (a runtime
+    /// inside a task); zero where there is none.
+    outer: AtomicU64,
+    site: AtomicU32,
+    running: AtomicBool,
+    /// It terminated inside its last poll, whose end is still to come.
+    ended: AtomicBool,
+
+    spawned_at: AtomicU64,
+    /// Tokio's id, zero where no task spawned it.
+    parent: AtomicU64,
+    /// The parent's site, one up; zero where the probe does not know the parent.
+    parent_site: AtomicU32,
+    runtime: AtomicU32,
+    slot: AtomicU32,
+    next_free: AtomicU32,
+}
+
+/// What the spawn hook knows of a new task.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Birth {
+    pub(crate) id: u64,
+    pub(crate) site: SiteId,
+    pub(crate) runtime: RuntimeId,
+    /// Ticks.
+    pub(crate) spawned_at: u64,
+    /// Tokio's id of the task that was being polled, zero where none was.
+    pub(crate) parent: u64,
+    pub(crate) parent_site: Option<SiteId>,
+}
+
+/// What became of a spawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Inserted {
+    /// The task is alive and has a record.
+    Alive,
+    /// The task had ended before its spawn hook ran.
+    EndedEarly,
+    /// There is no room: four billion tasks are alive.
+    Full,
+}
+
+/// What is kept of a task for the moment of its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Removed {
+    pub(crate) site: SiteId,
+    /// Ticks.
+    pub(crate) spawned_at: u64,
+}
+
+/// One live task as the engine read it; times in ticks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TaskFacts {
+    pub(crate) id: TaskId,
+    pub(crate) site: SiteId,
+    pub(crate) runtime: RuntimeId,
+    pub(crate) parent: u64,
+    pub(crate) parent_site: Option<SiteId>,
+    pub(crate) spawned_at: u64,
+    pub(crate) last_start: u64,
+    pub(crate) last_end: u64,
+    pub(crate) polls: u64,
+    pub(crate) busy: u64,
+    pub(crate) longest: u64,
+    pub(crate) running: bool,
+}
+
+impl TaskTable {
+    pub(crate) const fn new() -> Self {
+        #[allow(clippy::large_stack_arrays)] // Made in a constant, for a static.
+        Self {
+            shards: [const { Shard::new() }; SHARDS],
+        }
+    }
+
+    /// Makes the record of a new task. Takes the shard's lock; allocates when
+    /// more tasks are alive than ever before.
+    pub(crate) fn insert(&self, birth: &Birth) -> Inserted {
+        let shard = self.shard(birth.id);
+        let mut writer = shard.lock();
+        if writer.take_early(birth.id) {
+            return Inserted::EndedEarly;
+        }
+        let fresh = writer.free == NO_SLOT;
+        let slot = if fresh {
+            shard.high_water.load(Relaxed)
+        } else {
+            writer.free
+        };
+        let Some(record) = shard.records.get_or_grow(slot) else {
+            return Inserted::Full;
+        };
+        if fresh {
+            shard.high_water.store(slot + 1, Release);
+        } else {
+            writer.free = record.next_free.load(Relaxed);
+        }
+        record.fill(slot, birth);
+        shard.index.insert(&mut writer.index, key(birth.id), slot);
+        Inserted::Alive
+    }
+
+    /// The record of a live task. No lock, unless writers keep disturbing.
+    #[inline]
+    pub(crate) fn get(&'static self, id: u64) -> Option<&'static Record> {
+        let shard = self.shard(id);
+        let is_it = |slot| shard.is_record_of(slot, id);
+        match shard.index.get(key(id), is_it) {
+            Lookup::Found(slot) => shard.records.get(slot),
+            Lookup::Absent => None,
+            Lookup::Disturbed => {
+                let _writer = shard.lock();
+                match shard.index.get(key(id), is_it) {
+                    Lookup::Found(slot) => shard.records.get(slot),
+                    Lookup::Absent | Lookup::Disturbed => None,
+                }
+            }
+        }
+    }
+
+    /// Whether a task with this id is alive.
+    pub(crate) fn contains(&'static self, id: u64) -> bool {
+        self.get(id).is_some()
+    }
+
+    /// Takes the task out and gives its record back. `None` when its spawn was
+    /// not seen: a blocking task, or one that ended early.
+    pub(crate) fn remove(&self, id: u64) -> Option<Removed> {
+        let shard = self.shard(id);
+        let mut writer = shard.lock();
+        let is_it = |slot| shard.is_record_of(slot, id);
+        let Some(slot) = shard.index.remove(&mut writer.index, key(id), is_it) else {
+            writer.note_early(id);
+            return None;
+        };
+        let record = shard.records.get(slot)?;
+        let removed = Removed {
+            site: record.site(),
+            spawned_at: record.spawned_at(),
+        };
+        record.id.store(0, Release);
+        record.next_free.store(writer.free, Relaxed);
+        writer.free = slot;
+        Some(removed)
+    }
+
+    /// Shows every live task to `visit`, in no order. Runs beside the workers
+    /// and takes no lock: a task that ends meanwhile may be shown or not.
+    pub(crate) fn for_each(&self, mut visit: impl FnMut(&TaskFacts)) {
+        for shard in &self.shards {
+            for record in shard.records.iter(shard.high_water.load(Acquire)) {
+                if let Some(facts) = record.read() {
+                    visit(&facts);
+                }
+            }
+        }
+    }
+
+    fn shard(&self, id: u64) -> &Shard {
+        #[allow(clippy::cast_possible_truncation)] // It is below `SHARDS`.
+        let shard = (id % SHARDS as u64) as usize;
+        &self.shards[shard]
+    }
+}
+
+/// Within a shard, consecutive ids are `SHARDS` apart.
+#[inline]
+fn key(id: u64) -> u64 {
+    id / SHARDS as u64
+}
+
+impl Shard {
+    const fn new() -> Self {
+        Self {
+            index: Index::new(),
+            records: Slab::new(),
+            high_water: AtomicU32::new(0),
+            writer: Mutex::new(Writer {
+                index: IndexWriter::new(),
+                free: NO_SLOT,
+                early: [0; EARLY],
+                early_next: 0,
+            }),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Writer> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[inline]
+    fn is_record_of(&self, slot: u32, id: u64) -> bool {
+        self.records
+            .get(slot)
+            .is_some_and(|record| record.id.load(Relaxed) == id)
+    }
+}
+
+impl Writer {
+    fn note_early(&mut self, id: u64) {
+        if let Some(place) = self.early.get_mut(self.early_next % EARLY) {
+            *place = id;
+        }
+        self.early_next = self.early_next.wrapping_add(1);
+    }
+
+    fn take_early(&mut self, id: u64) -> bool {
+        match self.early.iter_mut().find(|early| **early == id) {
+            Some(early) => {
+                *early = 0;
+                true
+            }
+            None => false,
+        }
+    }
+}
+
+impl Record {
+    /// Spawner only, under the shard's lock.
+    fn fill(&self, slot: u32, birth: &Birth) {
+        // A reader that still saw the old id must not take new fields for the
+        // old task's: the id was cleared before, and is set last.
+        fence(Release);
+        self.last_start.store(0, Relaxed);
+        self.last_end.store(0, Relaxed);
+        self.polls.store(0, Relaxed);
+        self.busy.store(0, Relaxed);
+        self.longest.store(0, Relaxed);
+        self.outer.store(0, Relaxed);
+        self.site.store(birth.site.0, Relaxed);
+        self.running.store(false, Relaxed);
+        self.ended.store(false, Relaxed);
+        self.spawned_at.store(birth.spawned_at, Relaxed);
+        self.parent.store(birth.parent, Relaxed);
+        self.parent_site
+            .store(birth.parent_site.map_or(0, |site| site.0 + 1), Relaxed);
+        self.runtime.store(birth.runtime.0, Relaxed);
+        self.slot.store(slot, Relaxed);
+        self.id.store(birth.id, Release);
+    }
+
+    pub(crate) fn id(&self) -> u64 {
+        self.id.load(Relaxed)
+    }
+
+    pub(crate) fn site(&self) -> SiteId {
+        SiteId(self.site.load(Relaxed))
+    }
+
+    pub(crate) fn runtime(&self) -> RuntimeId {
+        RuntimeId(self.runtime.load(Relaxed))
+    }
+
+    /// Ticks.
+    pub(crate) fn spawned_at(&self) -> u64 {
+        self.spawned_at.load(Relaxed)
+    }
+
+    /// Ticks at which its last poll started.
+    pub(crate) fn last_start(&self) -> u64 {
+        self.last_start.load(Relaxed)
+    }
+
+    /// Poller only.
+    #[inline]
+    pub(crate) fn poll_started(&self, at: u64, outer: u64) {
+        self.outer.store(outer, Relaxed);
+        self.last_start.store(at, Relaxed);
+        self.running.store(true, Relaxed);
+    }
+
+    /// Poller only; returns the id of the task that this poll ran inside of.
+    #[inline]
+    pub(crate) fn poll_ended(&self, at: u64, took: u64) -> u64 {
+        self.last_end.store(at, Relaxed);
+        super::add(&self.polls, 1);
+        super::add(&self.busy, took);
+        super::raise(&self.longest, took);
+        self.running.store(false, Relaxed);
+        self.outer.load(Relaxed)
+    }
+
+    /// Poller only: the task terminated, and the end of this poll is to come.
+    pub(crate) fn mark_ended(&self) {
+        self.ended.store(true, Relaxed);
+    }
+
+    /// Poller only.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.load(Relaxed)
+    }
+
+    /// A reading of all fields that belong to one task; `None` if the record is
+    /// free or changed hands meanwhile.
+    pub(crate) fn read(&self) -> Option<TaskFacts> {
+        let id = self.id.load(Acquire);
+        if id == 0 {
+            return None;
+        }
+        let facts = TaskFacts {
+            id: TaskId(id),
+            site: self.site(),
+            runtime: self.runtime(),
+            parent: self.parent.load(Relaxed),
+            parent_site: self.parent_site.load(Relaxed).checked_sub(1).map(SiteId),
+            spawned_at: self.spawned_at(),
+            last_start: self.last_start(),
+            last_end: self.last_end.load(Relaxed),
+            polls: self.polls.load(Relaxed),
+            busy: self.busy.load(Relaxed),
+            longest: self.longest.load(Relaxed),
+            running: self.running.load(Relaxed),
+        };
+        // Pairs with the fence in `fill`.
+        fence(Acquire);
+        (self.id.load(Relaxed) == id).then_some(facts)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table() -> &'static TaskTable {
+        Box::leak(Box::new(TaskTable::new()))
+    }
+
+    fn birth(id: u64) -> Birth {
+        Birth {
+            id,
+            site: SiteId(3),
+            runtime: RuntimeId(1),
+            spawned_at: 5,
+            parent: 0,
+            parent_site: None,
+        }
+    }
+
+    #[test]
+    fn a_record_lives_from_spawn_to_end() {
+        let table = table();
+        assert_eq!(table.insert(&birth(7)), Inserted::Alive);
+        let record = table.get(7).unwrap();
+        record.poll_started(10, 0);
+        assert!(record.read().unwrap().running);
+        assert_eq!(record.poll_ended(14, 4), 0);
+        let facts = record.read().unwrap();
+        assert_eq!((facts.polls, facts.busy, facts.longest), (1, 4, 4));
+        assert_eq!(
+            table.remove(7),
+            Some(Removed {
+                site: SiteId(3),
+                spawned_at: 5
+            })
+        );
+        assert!(!table.contains(7));
+        assert!(record.read().is_none());
+    }
+
+    #[test]
+    fn a_record_is_recycled_clean() {
+        let table = table();
+        assert_eq!(table.insert(&birth(32)), Inserted::Alive);
+        let first = table.get(32).unwrap();
+        first.poll_started(1, 9);
+        first.mark_ended();
+        table.remove(32).unwrap();
+        assert_eq!(table.insert(&birth(64)), Inserted::Alive);
+        let second = table.get(64).unwrap();
+        assert!(std::ptr::eq(first, second));
+        assert!(!second.has_ended());
+        let facts = second.read().unwrap();
+        assert_eq!((facts.last_start, facts.running), (0, false));
+    }
+
+    #[test]
+    fn an_end_before_its_spawn_leaves_nothing() {
+        let table = table();
+        assert_eq!(table.remove(5), None);
+        assert_eq!(table.insert(&birth(5)), Inserted::EndedEarly);
+        assert!(!table.contains(5));
+        // Ids that only end (blocking tasks) do not pile up either.
+        for id in 1..10_000 {
+            assert_eq!(table.remove(id), None);
+        }
+        let mut live = 0;
+        table.for_each(|_| live += 1);
+        assert_eq!(live, 0);
+    }
+
+    #[test]
+    fn a_record_is_two_cache_lines() {
+        assert_eq!(size_of::<Record>(), 128);
+    }
+}

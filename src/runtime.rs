@@ -1,0 +1,399 @@
+//! `tokio::runtime`, instrumented.
+//!
+//! [`Builder`], [`Runtime`] and [`LocalRuntime`] are ours and have the methods
+//! of Tokio's; everything else is Tokio's own, re-exported. So Tokio's macros
+//! work with this crate in the place of theirs:
+//!
+//! ```
+//! #[tokio::main(crate = "tokio_plumber", flavor = "current_thread")]
+//! async fn main() {
+//!     tokio::spawn(async {}).await.unwrap();
+//! }
+//! ```
+//!
+//! Who builds a runtime by hand and wants to keep Tokio's builder calls
+//! [`instrument`] on it.
+
+use std::fmt;
+use std::io;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use tokio::runtime::*;
+
+use crate::config::Config;
+use crate::engine;
+#[cfg(tokio_unstable)]
+use crate::probe::hooks::{self, UserHooks};
+use crate::probe::recorder::Recorder;
+use crate::probe::registry::{self, RuntimeFacts};
+use crate::snapshot::Flavor;
+
+/// Instruments the runtimes that `builder` builds from now on.
+///
+/// They share one entry in reports, under the name `rtN`; use
+/// [`Instrument`] to name it. This sets all four task hooks of the builder, and
+/// replaces hooks that were set before: hooks of your own go through
+/// [`Builder`], which runs both. Set afterwards, they replace the probe's.
+///
+/// ```
+/// let mut builder = tokio::runtime::Builder::new_current_thread();
+/// tokio_plumber::instrument(&mut builder);
+/// let runtime = builder.build()?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn instrument(builder: &mut tokio::runtime::Builder) {
+    Instrument::new().install(builder);
+}
+
+/// How a runtime built by hand is instrumented; [`instrument`] takes the
+/// defaults.
+#[derive(Clone, Debug, Default)]
+pub struct Instrument {
+    name: Option<String>,
+    config: Config,
+}
+
+impl Instrument {
+    /// The defaults; environment variables override what is set here.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The runtime's name in reports.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// A poll longer than this is a stall; `None` looks for none.
+    #[must_use]
+    pub fn stall_threshold(mut self, threshold: Option<Duration>) -> Self {
+        self.config.stall_threshold = threshold;
+        self
+    }
+
+    /// Sets the probe's hooks on `builder`; see [`instrument`].
+    pub fn install(self, builder: &mut tokio::runtime::Builder) {
+        let facts = RuntimeFacts {
+            name: self.name,
+            ..RuntimeFacts::default()
+        };
+        #[cfg(tokio_unstable)]
+        install(builder, self.config, facts, &UserHooks::default());
+        #[cfg(not(tokio_unstable))]
+        install(builder, self.config, facts);
+    }
+}
+
+/// Sets the hooks, unless the configuration says otherwise.
+fn install(
+    builder: &mut tokio::runtime::Builder,
+    config: Config,
+    mut facts: RuntimeFacts,
+    #[cfg(tokio_unstable)] user: &UserHooks,
+) -> Option<Arc<Recorder>> {
+    let (config, errors) = config.overridden(|name| std::env::var_os(name));
+    engine::note_config_errors(errors);
+    if !config.instrument {
+        #[cfg(tokio_unstable)]
+        hooks::install_user(builder, user);
+        return None;
+    }
+    facts.stall_threshold = config.stall_threshold;
+    let recorder = Arc::new(Recorder::new(facts));
+    #[cfg(tokio_unstable)]
+    hooks::install(builder, &recorder, user);
+    #[cfg(not(tokio_unstable))]
+    let _ = builder;
+    engine::start();
+    Some(recorder)
+}
+
+/// [`tokio::runtime::Builder`], whose runtimes are instrumented.
+///
+/// It has the methods of Tokio's builder, which they are documented by, and a
+/// few of its own. Task hooks of the user's own run beside the probe's.
+pub struct Builder {
+    inner: tokio::runtime::Builder,
+    flavor: Flavor,
+    name: Option<String>,
+    config: Config,
+    #[cfg(tokio_unstable)]
+    hooks: UserHooks,
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("inner", &self.inner)
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Passes methods of the same name and shape on to Tokio's builder.
+macro_rules! delegate {
+    ($($(#[$meta:meta])* $method:ident($($arg:ident: $type:ty),*);)*) => {$(
+        #[doc = concat!("See [`tokio::runtime::Builder::", stringify!($method), "`].")]
+        $(#[$meta])*
+        pub fn $method(&mut self $(, $arg: $type)*) -> &mut Self {
+            self.inner.$method($($arg),*);
+            self
+        }
+    )*};
+}
+
+/// Keeps a task hook, to be joined with the probe's.
+macro_rules! task_hook {
+    ($($method:ident => $hook:ident;)*) => {$(
+        #[doc = concat!("See [`tokio::runtime::Builder::", stringify!($method), "`].")]
+        ///
+        /// Set twice, the later hook replaces the earlier one, as with Tokio.
+        /// The probe's own hook runs besides.
+        #[cfg(tokio_unstable)]
+        pub fn $method<F>(&mut self, hook: F) -> &mut Self
+        where
+            F: Fn(&TaskMeta<'_>) + Send + Sync + 'static,
+        {
+            self.hooks.$hook = Some(Arc::new(hook));
+            self
+        }
+    )*};
+}
+
+/// Building, and what is our own.
+impl Builder {
+    fn new(inner: tokio::runtime::Builder, flavor: Flavor) -> Self {
+        Self {
+            inner,
+            flavor,
+            name: None,
+            config: Config::default(),
+            #[cfg(tokio_unstable)]
+            hooks: UserHooks::default(),
+        }
+    }
+
+    /// See [`tokio::runtime::Builder::new_current_thread`].
+    pub fn new_current_thread() -> Self {
+        Self::new(
+            tokio::runtime::Builder::new_current_thread(),
+            Flavor::CurrentThread,
+        )
+    }
+
+    /// See [`tokio::runtime::Builder::new_multi_thread`].
+    pub fn new_multi_thread() -> Self {
+        Self::new(
+            tokio::runtime::Builder::new_multi_thread(),
+            Flavor::MultiThread,
+        )
+    }
+
+    /// Builds an instrumented runtime.
+    ///
+    /// # Errors
+    ///
+    /// As [`tokio::runtime::Builder::build`]; the probe adds none.
+    pub fn build(&mut self) -> io::Result<Runtime> {
+        let recorder = self.install(self.flavor);
+        let inner = self.inner.build()?;
+        if let Some(recorder) = recorder {
+            let workers = inner.metrics().num_workers();
+            registry::set_worker_threads(recorder.runtime(), workers);
+        }
+        Ok(Runtime { inner })
+    }
+
+    /// Builds an instrumented runtime whose tasks need not be `Send`.
+    ///
+    /// # Errors
+    ///
+    /// As [`tokio::runtime::Builder::build_local`]; the probe adds none.
+    ///
+    /// # Panics
+    ///
+    /// As Tokio's, if the flavor is multi-thread.
+    // Tokio takes the options by value, and its macros rely on that.
+    #[allow(clippy::needless_pass_by_value)]
+    pub fn build_local(&mut self, options: LocalOptions) -> io::Result<LocalRuntime> {
+        let recorder = self.install(Flavor::Local);
+        let inner = self.inner.build_local(options)?;
+        if let Some(recorder) = recorder {
+            registry::set_worker_threads(recorder.runtime(), 1);
+        }
+        Ok(LocalRuntime { inner })
+    }
+
+    fn install(&mut self, flavor: Flavor) -> Option<Arc<Recorder>> {
+        let facts = RuntimeFacts {
+            name: self.name.clone(),
+            flavor,
+            ..RuntimeFacts::default()
+        };
+        install(
+            &mut self.inner,
+            self.config.clone(),
+            facts,
+            #[cfg(tokio_unstable)]
+            &self.hooks,
+        )
+    }
+
+    /// Names the runtime, in Tokio and in reports. See
+    /// [`tokio::runtime::Builder::name`].
+    pub fn name(&mut self, name: impl Into<String>) -> &mut Self {
+        let name = name.into();
+        self.inner.name(name.clone());
+        self.name = Some(name);
+        self
+    }
+
+    /// A poll longer than this is a stall; `None` looks for none. Overridden by
+    /// `PLUMBER_STALL_MS`. Default: [`DEFAULT_STALL_THRESHOLD`].
+    ///
+    /// [`DEFAULT_STALL_THRESHOLD`]: crate::config::DEFAULT_STALL_THRESHOLD
+    pub fn stall_threshold(&mut self, threshold: Option<Duration>) -> &mut Self {
+        self.config.stall_threshold = threshold;
+        self
+    }
+
+    /// Whether the runtime is instrumented at all. Overridden by
+    /// `PLUMBER_INSTRUMENT`. Default: `true`.
+    pub fn instrument(&mut self, instrument: bool) -> &mut Self {
+        self.config.instrument = instrument;
+        self
+    }
+
+    task_hook! {
+        on_task_spawn => spawn;
+        on_before_task_poll => before_poll;
+        on_after_task_poll => after_poll;
+        on_task_terminate => terminate;
+    }
+}
+
+/// Tokio's methods.
+impl Builder {
+    delegate! {
+        enable_all();
+        enable_io();
+        enable_time();
+        worker_threads(threads: usize);
+        max_blocking_threads(threads: usize);
+        thread_name(name: impl Into<String>);
+        thread_name_fn(name: impl Fn() -> String + Send + Sync + 'static);
+        thread_stack_size(bytes: usize);
+        on_thread_start(hook: impl Fn() + Send + Sync + 'static);
+        on_thread_stop(hook: impl Fn() + Send + Sync + 'static);
+        on_thread_park(hook: impl Fn() + Send + Sync + 'static);
+        on_thread_unpark(hook: impl Fn() + Send + Sync + 'static);
+        thread_keep_alive(duration: Duration);
+        global_queue_interval(ticks: u32);
+        event_interval(ticks: u32);
+        max_io_events_per_tick(capacity: usize);
+        max_io_events_per_busy_tick(capacity: usize);
+        #[cfg(feature = "test-util")]
+        start_paused(paused: bool);
+    }
+}
+
+/// Tokio's methods that need `--cfg tokio_unstable`.
+#[cfg(tokio_unstable)]
+impl Builder {
+    delegate! {
+        unhandled_panic(behavior: UnhandledPanic);
+        disable_lifo_slot();
+        rng_seed(seed: RngSeed);
+        enable_alt_timer();
+        enable_eager_driver_handoff();
+        enable_sharded_blocking_queue();
+        enable_metrics_poll_time_histogram();
+        metrics_poll_time_histogram_configuration(configuration: HistogramConfiguration);
+        #[doc(hidden)]
+        #[allow(deprecated)]
+        enable_metrics_poll_count_histogram();
+        #[allow(deprecated)]
+        metrics_poll_count_histogram_scale(scale: HistogramScale);
+        #[allow(deprecated)]
+        metrics_poll_count_histogram_resolution(resolution: Duration);
+        #[allow(deprecated)]
+        metrics_poll_count_histogram_buckets(buckets: usize);
+        #[cfg(all(feature = "io-uring", target_os = "linux"))]
+        enable_io_uring();
+        #[cfg(feature = "schedule-latency")]
+        track_task_schedule_latency();
+        #[cfg(feature = "schedule-latency")]
+        enable_metrics_schedule_latency_histogram();
+        #[cfg(feature = "schedule-latency")]
+        metrics_schedule_latency_histogram_configuration(configuration: HistogramConfiguration);
+    }
+}
+
+/// An instrumented [`tokio::runtime::Runtime`], and all it can do.
+#[derive(Debug)]
+pub struct Runtime {
+    inner: tokio::runtime::Runtime,
+}
+
+/// An instrumented [`tokio::runtime::LocalRuntime`], and all it can do.
+#[derive(Debug)]
+pub struct LocalRuntime {
+    inner: tokio::runtime::LocalRuntime,
+}
+
+/// What takes the runtime by value, or makes one; the rest comes by `Deref`.
+macro_rules! runtime_like {
+    ($runtime:ident, $new:expr) => {
+        impl $runtime {
+            #[doc = concat!("See [`tokio::runtime::", stringify!($runtime), "::new`].")]
+            ///
+            /// # Errors
+            ///
+            /// As Tokio's.
+            pub fn new() -> io::Result<Self> {
+                $new
+            }
+
+            #[doc = concat!("See [`tokio::runtime::", stringify!($runtime), "::shutdown_timeout`].")]
+            pub fn shutdown_timeout(self, duration: Duration) {
+                self.inner.shutdown_timeout(duration);
+            }
+
+            #[doc = concat!("See [`tokio::runtime::", stringify!($runtime), "::shutdown_background`].")]
+            pub fn shutdown_background(self) {
+                self.inner.shutdown_background();
+            }
+
+            /// Tokio's own runtime; it stays instrumented.
+            pub fn into_inner(self) -> tokio::runtime::$runtime {
+                self.inner
+            }
+        }
+
+        impl Deref for $runtime {
+            type Target = tokio::runtime::$runtime;
+
+            fn deref(&self) -> &Self::Target {
+                &self.inner
+            }
+        }
+
+        impl AsRef<tokio::runtime::$runtime> for $runtime {
+            fn as_ref(&self) -> &tokio::runtime::$runtime {
+                &self.inner
+            }
+        }
+    };
+}
+
+runtime_like!(Runtime, Builder::new_multi_thread().enable_all().build());
+runtime_like!(
+    LocalRuntime,
+    Builder::new_current_thread()
+        .enable_all()
+        .build_local(LocalOptions::default())
+);
