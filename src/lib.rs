@@ -1,8 +1,11 @@
 //! stub docs, written below
 pub mod config;
+#[cfg(feature = "dashboard")]
+pub mod dashboard;
 mod engine;
 pub mod format;
 mod probe;
+pub mod report;
 pub mod runtime;
 pub mod snapshot;
 

@@ -16,9 +16,12 @@ use super::clock::clock;
 use super::latency::Buckets;
 use super::registry;
 use super::sites::MAX_SITES;
-use super::tasks::Record;
+use super::tasks::{Record, TASKS};
 use super::{add, raise};
 use crate::snapshot::{RuntimeId, SiteId, TaskId};
+
+/// Records that a thread finds again without a look-up in the table.
+const RECENT_RECORDS: usize = 64;
 
 /// Sites whose counters are allocated together.
 const SITES_PER_CHUNK: u32 = 64;
@@ -347,6 +350,9 @@ pub(crate) struct Seat {
     /// The cells used last, so that a thread that serves one runtime and spawns
     /// on another finds both at once.
     recent: [LocalCell<Option<(RuntimeId, &'static Cell)>>; 2],
+    /// Records of tasks that this thread polled lately, by id. An entry of a
+    /// task that ended is never asked for, since ids are not used again.
+    records: [LocalCell<Option<(u64, &'static Record)>>; RECENT_RECORDS],
     /// The innermost poll on this thread.
     polling: LocalCell<Option<&'static Record>>,
     /// Ticks at which it started.
@@ -362,6 +368,7 @@ thread_local! {
     static SEAT: Seat = const {
         Seat {
             recent: [const { LocalCell::new(None) }; 2],
+            records: [const { LocalCell::new(None) }; RECENT_RECORDS],
             polling: LocalCell::new(None),
             since: LocalCell::new(0),
             leaving: LocalCell::new(false),
@@ -387,6 +394,21 @@ impl Seat {
     pub(crate) fn set_polling(&self, record: Option<&'static Record>, since: u64) {
         self.polling.set(record);
         self.since.set(since);
+    }
+
+    /// The record of a live task: a worker mostly polls what it polled before.
+    #[inline]
+    pub(crate) fn record(&self, id: u64) -> Option<&'static Record> {
+        #[allow(clippy::cast_possible_truncation)] // It is below the length.
+        let recent = &self.records[(id % RECENT_RECORDS as u64) as usize];
+        match recent.get() {
+            Some((known, record)) if known == id => Some(record),
+            _ => {
+                let record = TASKS.get(id)?;
+                recent.set(Some((id, record)));
+                Some(record)
+            }
+        }
     }
 
     /// Calls `f` with the cell that this thread leases for `runtime`.

@@ -8,7 +8,7 @@
 //!
 //! An entry is one word, the low half of the key beside the value. Half a key
 //! may be shared, so the caller says whether a value is the one it meant (its
-//! slot holds the whole key). That makes a *hit* certain on its own, whatever a
+//! slot holds the whole key) and may give back what it looked at. That makes a *hit* certain on its own, whatever a
 //! writer does meanwhile. A *miss* counts only if no writer moved entries
 //! during the look-up, which a sequence number tells.
 //!
@@ -43,9 +43,9 @@ pub(crate) struct IndexWriter {
 
 /// What a look-up came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Lookup {
-    /// The key is there, with this value.
-    Found(u32),
+pub(crate) enum Lookup<R> {
+    /// The key is there; this is what the caller made of its value.
+    Found(R),
     /// The key is not there.
     Absent,
     /// Writers kept moving entries; look again while holding their lock.
@@ -103,17 +103,17 @@ impl Index {
         }
     }
 
-    /// Looks `key` up; `is_it` says whether a value with the same low half of
-    /// the key really belongs to the key.
+    /// Looks `key` up; `pick` returns something if a value with the same low
+    /// half of the key really belongs to the key.
     #[inline]
-    pub(crate) fn get(&self, key: u64, is_it: impl Fn(u32) -> bool) -> Lookup {
+    pub(crate) fn get<R>(&self, key: u64, pick: impl Fn(u32) -> Option<R>) -> Lookup<R> {
         for _ in 0..RETRIES {
             let before = self.moves.load(Acquire);
             let Some(table) = self.table() else {
                 return Lookup::Absent;
             };
-            if let Some((_, value)) = find(table, key, &is_it) {
-                return Lookup::Found(value);
+            if let Some((_, found)) = find(table, key, &pick) {
+                return Lookup::Found(found);
             }
             // The entries read above must not be read after the number below.
             fence(Acquire);
@@ -148,15 +148,15 @@ impl Index {
         }
     }
 
-    /// Takes `key` out and returns its value.
-    pub(crate) fn remove(
+    /// Takes `key` out; `pick` as in [`get`](Self::get).
+    pub(crate) fn remove<R>(
         &self,
         writer: &mut IndexWriter,
         key: u64,
-        is_it: impl Fn(u32) -> bool,
-    ) -> Option<u32> {
+        pick: impl Fn(u32) -> Option<R>,
+    ) -> Option<R> {
         let table = self.table()?;
-        let (place, value) = find(table, key, &is_it)?;
+        let (place, found) = find(table, key, &pick)?;
         writer.len -= 1;
         let mask = table.len() - 1;
         let next = load(table, place + 1, mask);
@@ -165,7 +165,7 @@ impl Index {
         } else {
             self.moving(|| shift_back(table, place));
         }
-        Some(value)
+        Some(found)
     }
 
     #[inline]
@@ -224,7 +224,7 @@ fn store(table: &[AtomicU64], place: usize, mask: usize, entry: Entry) {
 }
 
 #[inline]
-fn find(table: &[AtomicU64], key: u64, is_it: &impl Fn(u32) -> bool) -> Option<(usize, u32)> {
+fn find<R>(table: &[AtomicU64], key: u64, pick: &impl Fn(u32) -> Option<R>) -> Option<(usize, R)> {
     let mask = table.len() - 1;
     let home = Entry(key << 32).home(mask);
     for distance in 0..table.len() {
@@ -233,8 +233,10 @@ fn find(table: &[AtomicU64], key: u64, is_it: &impl Fn(u32) -> bool) -> Option<(
         if entry == Entry::EMPTY {
             return None;
         }
-        if entry.has_low_half_of(key) && is_it(entry.value()) {
-            return Some((place, entry.value()));
+        if entry.has_low_half_of(key)
+            && let Some(found) = pick(entry.value())
+        {
+            return Some((place, found));
         }
         // Robin Hood order: the key would have stood before this entry.
         if entry.displacement(place, mask) < distance {
@@ -331,11 +333,11 @@ mod tests {
                     }
                     Op::Remove(n) if !keys.is_empty() => {
                         let key = keys[n % keys.len()];
-                        let got = index.remove(&mut writer, key, |v| keys[v as usize] == key);
+                        let got = index.remove(&mut writer, key, |v| (keys[v as usize] == key).then_some(v));
                         prop_assert_eq!(got, model.remove(&key));
                     }
                     Op::Insert(key) | Op::Get(key) => {
-                        let got = index.get(key, |v| keys[v as usize] == key);
+                        let got = index.get(key, |v| (keys[v as usize] == key).then_some(v));
                         let expected = model.get(&key).map_or(Lookup::Absent, |v| Lookup::Found(*v));
                         prop_assert_eq!(got, expected);
                     }
@@ -344,7 +346,8 @@ mod tests {
                 prop_assert_eq!(writer.len, model.len());
             }
             for (key, value) in model {
-                prop_assert_eq!(index.get(key, |v| keys[v as usize] == key), Lookup::Found(value));
+                let got = index.get(key, |v| (keys[v as usize] == key).then_some(v));
+                prop_assert_eq!(got, Lookup::Found(value));
             }
         }
     }
@@ -368,7 +371,7 @@ mod tests {
                 scope.spawn(|| {
                     while !done.load(Relaxed) {
                         for key in STAY {
-                            let got = index.get(key, |v| u64::from(v) == key);
+                            let got = index.get(key, |v| (u64::from(v) == key).then_some(v));
                             assert_ne!(got, Lookup::Absent);
                         }
                     }
@@ -382,11 +385,9 @@ mod tests {
                     index.insert(&mut writer, key, u32::try_from(key).unwrap());
                 }
                 for key in passing {
-                    assert!(
-                        index
-                            .remove(&mut writer, key, |v| u64::from(v) == key)
-                            .is_some()
-                    );
+                    let got =
+                        index.remove(&mut writer, key, |v| (u64::from(v) == key).then_some(v));
+                    assert!(got.is_some());
                 }
             }
             for key in 1_000..20_000 {

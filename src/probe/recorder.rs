@@ -62,8 +62,8 @@ impl Recorder {
     /// A poll is about to start.
     #[inline]
     pub(crate) fn poll_starts(&self, id: u64) {
-        let record = TASKS.get(id);
         with_seat(|seat| {
+            let record = seat.record(id);
             seat.with_cell(self.runtime, |cell| {
                 let outer = seat.polling().0.map_or(0, |outer| outer.id());
                 let site = record.map_or(OTHERS, |record| record.site());

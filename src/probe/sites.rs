@@ -72,9 +72,9 @@ impl SiteTable {
     pub(crate) fn intern(&self, location: &'static Location<'static>) -> SiteId {
         match self
             .index
-            .get(key(location), |alias| self.is_alias(alias, location))
+            .get(key(location), |alias| self.site_of(alias, location))
         {
-            Lookup::Found(alias) => self.site_of(alias),
+            Lookup::Found(site) => site,
             Lookup::Absent | Lookup::Disturbed => self.intern_new(location),
         }
     }
@@ -83,11 +83,11 @@ impl SiteTable {
     fn intern_new(&self, location: &'static Location<'static>) -> SiteId {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let writer = &mut *writer;
-        if let Lookup::Found(alias) = self
+        if let Lookup::Found(site) = self
             .index
-            .get(key(location), |alias| self.is_alias(alias, location))
+            .get(key(location), |alias| self.site_of(alias, location))
         {
-            return self.site_of(alias);
+            return site;
         }
         let place = (location.file(), location.line(), location.column());
         let by_place = writer.by_place.get_or_insert_with(HashMap::new);
@@ -137,20 +137,12 @@ impl SiteTable {
         self.sites.get(site.0)?.get().copied()
     }
 
+    /// The site of an alias, if it is this location's.
     #[inline]
-    fn is_alias(&self, alias: u32, location: &'static Location<'static>) -> bool {
-        let known = self
-            .aliases
-            .get(alias)
-            .map(|alias| alias.location.load(Relaxed).cast_const());
-        known == Some(std::ptr::from_ref(location))
-    }
-
-    #[inline]
-    fn site_of(&self, alias: u32) -> SiteId {
-        self.aliases
-            .get(alias)
-            .map_or(OTHERS, |alias| SiteId(alias.site.load(Relaxed)))
+    fn site_of(&self, alias: u32, location: &'static Location<'static>) -> Option<SiteId> {
+        let alias = self.aliases.get(alias)?;
+        let is_it = std::ptr::eq(alias.location.load(Relaxed), location);
+        is_it.then(|| SiteId(alias.site.load(Relaxed)))
     }
 }
 

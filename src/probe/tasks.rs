@@ -184,14 +184,14 @@ impl TaskTable {
     #[inline]
     pub(crate) fn get(&'static self, id: u64) -> Option<&'static Record> {
         let shard = self.shard(id);
-        let is_it = |slot| shard.is_record_of(slot, id);
-        match shard.index.get(key(id), is_it) {
-            Lookup::Found(slot) => shard.records.get(slot),
+        let pick = |slot| shard.record_of(slot, id);
+        match shard.index.get(key(id), pick) {
+            Lookup::Found(record) => Some(record),
             Lookup::Absent => None,
             Lookup::Disturbed => {
                 let _writer = shard.lock();
-                match shard.index.get(key(id), is_it) {
-                    Lookup::Found(slot) => shard.records.get(slot),
+                match shard.index.get(key(id), pick) {
+                    Lookup::Found(record) => Some(record),
                     Lookup::Absent | Lookup::Disturbed => None,
                 }
             }
@@ -208,19 +208,18 @@ impl TaskTable {
     pub(crate) fn remove(&self, id: u64) -> Option<Removed> {
         let shard = self.shard(id);
         let mut writer = shard.lock();
-        let is_it = |slot| shard.is_record_of(slot, id);
-        let Some(slot) = shard.index.remove(&mut writer.index, key(id), is_it) else {
+        let pick = |slot| shard.record_of(slot, id);
+        let Some(record) = shard.index.remove(&mut writer.index, key(id), pick) else {
             writer.note_early(id);
             return None;
         };
-        let record = shard.records.get(slot)?;
         let removed = Removed {
             site: record.site(),
             spawned_at: record.spawned_at(),
         };
         record.id.store(0, Release);
         record.next_free.store(writer.free, Relaxed);
-        writer.free = slot;
+        writer.free = record.slot.load(Relaxed);
         Some(removed)
     }
 
@@ -269,10 +268,8 @@ impl Shard {
     }
 
     #[inline]
-    fn is_record_of(&self, slot: u32, id: u64) -> bool {
-        self.records
-            .get(slot)
-            .is_some_and(|record| record.id.load(Relaxed) == id)
+    fn record_of(&self, slot: u32, id: u64) -> Option<&Record> {
+        self.records.get(slot).filter(|record| record.id() == id)
     }
 }
 

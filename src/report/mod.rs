@@ -1,0 +1,13 @@
+//! Reports: a [`Snapshot`](crate::snapshot::Snapshot) in, text out. They are
+//! pure; the caller picks the target.
+
+mod json;
+mod text;
+
+pub use json::json;
+pub use text::text;
+
+/// The JSON report, field by field.
+///
+#[doc = include_str!("schema.md")]
+pub mod schema {}
