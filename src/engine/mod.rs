@@ -88,7 +88,7 @@ pub(crate) fn note_config_errors(errors: Vec<ConfigError>) {
 pub fn snapshot(tasks: TaskSelection) -> Snapshot {
     let now = clock().now();
     let mut engine = engine();
-    engine.sample(now);
+    engine.sample();
     engine.look(now);
     picture::take(&engine, now, tasks)
 }
@@ -146,7 +146,9 @@ impl Engine {
     fn tick(&mut self, now: Duration) -> Vec<Finding> {
         self.look(now);
         if self.sampled_at.is_none_or(|at| now >= at + SAMPLE) {
-            self.sample(now);
+            // Snapshots sample, too, but must not slow this rhythm down.
+            self.sampled_at = Some(now);
+            self.sample();
             self.cpu = sched::thread_cpu();
             self.process.observe(now, &self.sample.totals, self.cpu);
             if self
@@ -173,9 +175,8 @@ impl Engine {
     }
 
     /// Reads all counters.
-    fn sample(&mut self, now: Duration) {
+    fn sample(&mut self) {
         registry::sample(&mut self.sample);
-        self.sampled_at = Some(now);
         if self.sites.len() < self.sample.sites.len() {
             self.sites
                 .resize_with(self.sample.sites.len(), SitePast::default);

@@ -15,7 +15,7 @@ pub fn json(snapshot: &Snapshot) -> String {
 mod tests {
     use serde_json::Value;
 
-    use super::super::text::tests::full;
+    use super::super::fixture::full;
     use super::*;
 
     fn keys(value: &Value, into: &mut Vec<String>) {

@@ -1,6 +1,8 @@
 //! Reports: a [`Snapshot`](crate::snapshot::Snapshot) in, text out. They are
 //! pure; the caller picks the target.
 
+#[cfg(test)]
+mod fixture;
 mod json;
 mod text;
 
