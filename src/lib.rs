@@ -1,4 +1,72 @@
-//! stub docs, written below
+//! Finds the leaks and the clogs of a Tokio program and names the line.
+//!
+//! - **Leaks**: spawn sites whose tasks are spawned and do not end.
+//! - **Clogs**: polls that hold their worker, so that nothing else runs on it,
+//!   shown while they last.
+//!
+//! The probe updates records in place, in the threads of the program it
+//! watches: no event queue, so nothing can be dropped, and memory follows the
+//! tasks that are alive. Judging is done on a thread of its own, which goes on
+//! while every worker is frozen.
+//!
+//! # Quick start
+//!
+//! Task hooks are behind a `cfg` of Tokio's, so `.cargo/config.toml` needs:
+//!
+//! ```toml
+//! [build]
+//! rustflags = ["--cfg", "tokio_unstable"]
+//! ```
+//!
+//! Then one argument instruments a program, or a test:
+//!
+//! ```
+//! #[tokio::main(crate = "tokio_plumber")]
+//! async fn main() {
+//!     tokio::spawn(async {}).await.unwrap();
+//!
+//!     let snapshot = tokio_plumber::snapshot(Default::default());
+//!     print!("{}", tokio_plumber::report::text(&snapshot));
+//! }
+//! ```
+//!
+//! A runtime built by hand takes [`runtime::Builder`] in the place of Tokio's,
+//! or [`instrument`]. New findings are logged as `tracing` events under the
+//! target `tokio_plumber`, once each.
+//!
+//! # What it costs
+//!
+//! About 40 ns of processor time a poll and 150 ns a task over bare Tokio, under
+//! 192 bytes for a live task and none for a finished one; the engine's thread
+//! uses about half a percent of a core. `cargo bench -p demo` measures it on
+//! your machine, beside bare Tokio.
+//!
+//! # What it cannot see
+//!
+//! Tokio runs no hooks for the future given to `block_on` and for tasks of a
+//! `LocalSet`. Hooks do not tell whether an idle task was woken, nor who holds
+//! its handle. Every report lists what was not measured, and why.
+//!
+//! # Features
+//!
+//! None is on by default: a service that embeds the probe pays for nothing else.
+//!
+//! - **dashboard**: [`dashboard`], a live view in the terminal. Leave it off in
+//!   a service that has none; it brings ratatui and crossterm.
+//! - **test-util**: [`runtime::Builder::start_paused`]. Leave it off in
+//!   production, since it makes Tokio's clock pausable.
+//! - **io-uring**, **schedule-latency**: Tokio's features of the same name, for
+//!   the builder methods that come with them.
+//!
+//! # How it is built
+//!
+//! [`runtime`] sets hooks on a builder; the *probe* behind them records; the
+//! *engine* samples, keeps a few minutes of history and judges; [`snapshot`] is
+//! the picture it gives; [`report`] and [`dashboard`] read nothing else.
+
+#![cfg_attr(not(feature = "dashboard"), allow(rustdoc::broken_intra_doc_links))]
+#![cfg_attr(not(feature = "test-util"), allow(rustdoc::broken_intra_doc_links))]
+
 pub mod config;
 #[cfg(feature = "dashboard")]
 pub mod dashboard;

@@ -58,6 +58,9 @@ pub struct Process {
     pub pid: u32,
     /// Wall-clock time of the epoch, in milliseconds since 1970 (UTC).
     pub started_unix_ms: u64,
+    /// Whether tasks are measured at all. If not, all counts of tasks and polls
+    /// are zero and mean nothing; `not_measured` says why.
+    pub tasks_measured: bool,
     /// Tasks that are spawned and not finished.
     pub live_tasks: u64,
     /// Tasks spawned since the epoch.

@@ -65,6 +65,7 @@ fn process(engine: &Engine, findings: &[Finding]) -> Process {
         name: PROCESS_NAME.clone(),
         pid: std::process::id(),
         started_unix_ms: clock().epoch_unix_ms(),
+        tasks_measured: cfg!(tokio_unstable),
         live_tasks: totals.live(),
         spawned: totals.spawned,
         finished: totals.finished,

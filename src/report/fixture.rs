@@ -62,6 +62,7 @@ pub(super) fn full() -> Snapshot {
             name: "service".to_owned(),
             pid: 4711,
             started_unix_ms: 1_795_371_815_608,
+            tasks_measured: true,
             live_tasks: 221,
             spawned: 1_240,
             finished: 1_019,

@@ -9,6 +9,8 @@ use crate::snapshot::{Snapshot, Task, TaskState};
 /// Sites and tasks listed; the rest is counted.
 const ROWS: usize = 20;
 
+const NOT_MEASURED: &str = "not measured";
+
 /// Writes a snapshot as text of any width, with a newline at its end.
 pub fn text(snapshot: &Snapshot) -> String {
     let mut out = String::new();
@@ -62,15 +64,20 @@ fn head(out: &mut String, snapshot: &Snapshot) {
         runtimes.join(", ")
     };
     line!(out, "  runtimes      {runtimes}");
-    line!(
-        out,
-        "  tasks         {} live, {} spawned, {} finished; {} spawns/s, {} polls/s",
+    let tasks = format!(
+        "{} live, {} spawned, {} finished; {} spawns/s, {} polls/s",
         count(process.live_tasks),
         count(process.spawned),
         count(process.finished),
         rate(process.spawns_per_second),
         rate(process.polls_per_second),
     );
+    let tasks = if process.tasks_measured {
+        tasks
+    } else {
+        NOT_MEASURED.to_owned()
+    };
+    line!(out, "  tasks         {tasks}");
     let threshold = match process.stall_threshold {
         Some(threshold) => format!("threshold {}", duration(threshold)),
         None => "not looked for".to_owned(),
@@ -81,7 +88,7 @@ fn head(out: &mut String, snapshot: &Snapshot) {
         process.worst_stall.map_or_else(none, duration)
     );
     let cost = process.engine_cpu_share.map_or_else(
-        || "not measured".to_owned(),
+        || NOT_MEASURED.to_owned(),
         |share| format!("{:.1} % of a core, in its own thread", share * 100.0),
     );
     line!(out, "  own cost      {cost}");
@@ -92,6 +99,10 @@ fn head(out: &mut String, snapshot: &Snapshot) {
 
 fn findings(out: &mut String, snapshot: &Snapshot) {
     line!(out);
+    if !snapshot.process.tasks_measured {
+        line!(out, "no findings, since tasks are not measured");
+        return;
+    }
     if snapshot.findings.is_empty() {
         line!(out, "no findings: nothing was seen to leak or to stall");
         return;
@@ -124,6 +135,9 @@ fn findings(out: &mut String, snapshot: &Snapshot) {
 }
 
 fn sites(out: &mut String, snapshot: &Snapshot) {
+    if snapshot.sites.is_empty() {
+        return;
+    }
     line!(out);
     line!(
         out,
@@ -159,6 +173,9 @@ fn sites(out: &mut String, snapshot: &Snapshot) {
 }
 
 fn workers(out: &mut String, snapshot: &Snapshot) {
+    if snapshot.workers.is_empty() {
+        return;
+    }
     line!(out);
     line!(
         out,
@@ -256,9 +273,6 @@ impl<const N: usize> Table<N> {
     }
 
     fn write(&self, out: &mut String) {
-        if self.rows.len() == 1 {
-            return;
-        }
         let widths: [usize; N] = std::array::from_fn(|column| {
             self.rows
                 .iter()
@@ -303,6 +317,7 @@ mod tests {
             process: Process {
                 name: "service".to_owned(),
                 pid: 1,
+                tasks_measured: true,
                 ..Process::default()
             },
             ..full()
