@@ -10,10 +10,11 @@ use super::leaking_site::Leak;
 use crate::format;
 use crate::probe::clock::clock;
 use crate::probe::latency::{BUCKETS, upper_bound};
+use crate::probe::record::TaskFacts;
 use crate::probe::registry::{self, WorkerFacts};
 use crate::probe::sched;
 use crate::probe::sites::{MAX_SITES, SITES};
-use crate::probe::tasks::{TASKS, TaskFacts};
+use crate::probe::tasks::TASKS;
 use crate::snapshot::{
     CurrentPoll, Evidence, FORMAT_VERSION, Finding, FindingSite, LeakEvidence, Lint, Location,
     NotMeasured, Parent, PollLatency, Process, Runtime, Site, SiteId, Snapshot, StallEvidence,
@@ -387,7 +388,11 @@ fn stall_message(stall: &StallEvidence) -> String {
 }
 
 fn leak_message(leak: &LeakEvidence) -> String {
-    let floors: Vec<String> = leak.floors.iter().map(u32::to_string).collect();
+    let floors: Vec<String> = leak
+        .floors
+        .iter()
+        .map(|floor| format::count(u64::from(*floor)))
+        .collect();
     let over = leak.window * u32::try_from(leak.floors.len()).unwrap_or(u32::MAX);
     format!(
         "tasks spawned here do not end: {} live, {} of them idle, {} whose parent has finished; \

@@ -8,16 +8,16 @@
 
 use std::cell::{Cell as LocalCell, RefCell};
 use std::sync::OnceLock;
-use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use std::sync::atomic::{AtomicU32, AtomicU64, fence};
 use std::time::Duration;
 
 use super::clock::clock;
 use super::latency::Buckets;
+use super::published::{CurrentPoll, LatestSlowPoll, Poll};
+use super::record::Record;
 use super::registry;
 use super::sites::MAX_SITES;
-use super::tasks::{Record, TASKS};
-use super::{add, raise};
+use super::sync::{Acquire, AtomicU64, Relaxed, add, raise};
+use super::tasks::TASKS;
 use crate::snapshot::{RuntimeId, SiteId, TaskId};
 
 /// Records that a thread finds again without a look-up in the table.
@@ -30,17 +30,13 @@ const SITES_PER_CHUNK: u32 = 64;
 #[derive(Default)]
 #[repr(align(128))]
 pub(crate) struct Cell {
-    /// Start of the poll in progress in ticks, zero when there is none.
-    since: AtomicU64,
-    task: AtomicU64,
-    site: AtomicU32,
-
+    current: CurrentPoll,
     spawned: AtomicU64,
     finished: AtomicU64,
     polls: AtomicU64,
     busy: AtomicU64,
     longest: AtomicU64,
-    slow: SlowPoll,
+    slow: LatestSlowPoll,
     latency: Buckets,
     sites: SiteChunks,
 }
@@ -66,17 +62,6 @@ struct SiteCounters {
     slow_polls: AtomicU64,
     /// Sum of the lifetimes of finished tasks.
     lifetimes: AtomicU64,
-}
-
-/// The latest poll that took longer than the threshold.
-#[derive(Default)]
-struct SlowPoll {
-    /// Twice the number of slow polls, odd while one is being written.
-    version: AtomicU64,
-    start: AtomicU64,
-    end: AtomicU64,
-    task: AtomicU64,
-    site: AtomicU32,
 }
 
 /// Counts that add up over threads; times in ticks.
@@ -172,17 +157,13 @@ impl Cell {
     /// Publishes the poll that starts.
     #[inline]
     pub(crate) fn enter(&self, task: u64, site: SiteId, since: u64) {
-        // Release: a reader that sees this task also sees that the poll before
-        // it ended, so it cannot pair the new task with the old start.
-        self.task.store(task, Release);
-        self.site.store(site.0, Relaxed);
-        self.since.store(since, Release);
+        self.current.enter(task, site, since);
     }
 
     /// Withdraws the poll that ended.
     #[inline]
     pub(crate) fn leave(&self) {
-        self.since.store(0, Relaxed);
+        self.current.leave();
     }
 
     #[inline]
@@ -204,14 +185,12 @@ impl Cell {
         if let Some(site) = self.site(site) {
             add(&site.slow_polls, 1);
         }
-        let version = self.slow.version.load(Relaxed);
-        self.slow.version.store(version + 1, Relaxed);
-        fence(Release);
-        self.slow.task.store(task, Relaxed);
-        self.slow.site.store(site.0, Relaxed);
-        self.slow.start.store(start, Relaxed);
-        self.slow.end.store(end, Relaxed);
-        self.slow.version.store(version + 2, Release);
+        self.slow.write(&Poll {
+            task: TaskId(task),
+            site,
+            start,
+            end,
+        });
     }
 }
 
@@ -219,36 +198,40 @@ impl Cell {
 impl Cell {
     /// The poll in progress; `None` when there is none or it just changed.
     pub(crate) fn polling(&self) -> Option<Polling> {
-        let since = self.since.load(Acquire);
-        let polling = Polling {
-            task: TaskId(self.task.load(Acquire)),
-            site: SiteId(self.site.load(Relaxed)),
-            since: clock().since_epoch(since),
-        };
-        fence(Acquire);
-        (since != 0 && self.since.load(Relaxed) == since).then_some(polling)
+        let Poll {
+            task, site, start, ..
+        } = self.current.read()?;
+        Some(Polling {
+            task,
+            site,
+            since: clock().since_epoch(start),
+        })
     }
 
     /// The latest slow poll; `None` before the first, or while it is written.
     pub(crate) fn slow_poll(&self) -> Option<FinishedSlowPoll> {
-        let version = self.slow.version.load(Acquire);
-        if version == 0 || version % 2 == 1 {
-            return None;
-        }
-        let slow = FinishedSlowPoll {
-            number: version / 2,
-            task: TaskId(self.slow.task.load(Relaxed)),
-            site: SiteId(self.slow.site.load(Relaxed)),
-            start: clock().since_epoch(self.slow.start.load(Relaxed)),
-            end: clock().since_epoch(self.slow.end.load(Relaxed)),
-        };
-        fence(Acquire);
-        (self.slow.version.load(Relaxed) == version).then_some(slow)
+        let (
+            number,
+            Poll {
+                task,
+                site,
+                start,
+                end,
+            },
+        ) = self.slow.read()?;
+        let (start, end) = (clock().since_epoch(start), clock().since_epoch(end));
+        Some(FinishedSlowPoll {
+            number,
+            task,
+            site,
+            start,
+            end,
+        })
     }
 
     /// Whether it polls or has polled.
     pub(crate) fn has_polled(&self) -> bool {
-        self.since.load(Relaxed) != 0 || self.polls.load(Relaxed) > 0
+        self.current.is_some() || self.polls.load(Relaxed) > 0
     }
 
     pub(crate) fn totals(&self) -> Totals {
@@ -285,17 +268,18 @@ impl Cell {
 
     /// Forgets everything; only while nobody leases the cell.
     pub(crate) fn reset(&self) {
-        self.since.store(0, Relaxed);
-        for total in [
+        self.current.leave();
+        let totals = [
             &self.spawned,
             &self.finished,
             &self.polls,
             &self.busy,
             &self.longest,
-        ] {
+        ];
+        for total in totals {
             total.store(0, Relaxed);
         }
-        self.slow.version.store(0, Relaxed);
+        self.slow.reset();
         self.latency.reset();
         for site in self.sites.0.iter().filter_map(OnceLock::get).flatten() {
             site.reset();

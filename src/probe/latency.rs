@@ -5,8 +5,7 @@
 //! stores; any thread may read. The engine scales ticks to time and asks
 //! `hdrhistogram` for quantiles.
 
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::Relaxed;
+use super::sync::{AtomicU64, Relaxed, add};
 
 const SUB_BITS: u32 = 5;
 const SUB: u64 = 1 << SUB_BITS;
@@ -57,7 +56,7 @@ impl Buckets {
     #[inline]
     pub(crate) fn record(&self, ticks: u64) {
         if let Some(count) = self.0.get(bucket(ticks)) {
-            super::add(count, 1);
+            add(count, 1);
         }
     }
 

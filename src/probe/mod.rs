@@ -27,26 +27,12 @@ pub(crate) mod clock;
 pub(crate) mod hooks;
 mod index;
 pub(crate) mod latency;
+mod published;
+pub(crate) mod record;
 pub(crate) mod recorder;
 pub(crate) mod registry;
 pub(crate) mod sched;
 pub(crate) mod sites;
 mod slab;
+mod sync;
 pub(crate) mod tasks;
-
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::Relaxed;
-
-/// Adds to a counter of which the calling thread is the only writer.
-#[inline]
-fn add(counter: &AtomicU64, n: u64) {
-    counter.store(counter.load(Relaxed).wrapping_add(n), Relaxed);
-}
-
-/// Raises a maximum of which the calling thread is the only writer.
-#[inline]
-fn raise(maximum: &AtomicU64, to: u64) {
-    if to > maximum.load(Relaxed) {
-        maximum.store(to, Relaxed);
-    }
-}

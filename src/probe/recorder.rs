@@ -4,9 +4,10 @@ use std::panic::Location;
 
 use super::cells::{Cell, with_seat};
 use super::clock::{Clock, clock};
+use super::record::Birth;
 use super::registry::{self, RuntimeFacts};
 use super::sites::{OTHERS, SITES};
-use super::tasks::{Birth, Inserted, TASKS};
+use super::tasks::{Inserted, TASKS};
 use crate::snapshot::RuntimeId;
 
 /// Records the events of one runtime; shared by its hooks, and by every task

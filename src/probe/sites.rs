@@ -7,12 +7,11 @@
 
 use std::collections::HashMap;
 use std::panic::Location;
-use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use std::sync::atomic::{AtomicPtr, AtomicU32};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use super::index::{Index, IndexWriter, Lookup};
 use super::slab::Slab;
+use super::sync::{Acquire, AtomicPtr, AtomicU32, Relaxed, Release};
 use crate::snapshot::SiteId;
 
 /// How many spawn sites are told apart; what comes later is counted together

@@ -1,0 +1,194 @@
+//! All that the dashboard knows: the last snapshot, and where the user is in it.
+
+use std::cell::Cell;
+
+use super::keymap::Scope;
+use super::list::{List, Row, Window};
+use super::sites::SiteTable;
+use super::tasks::{MOST_TASKS, TaskPage};
+use super::workers::{BusyShares, WorkerKey};
+use crate::snapshot::{
+    Finding, Lint, Location, Runtime, RuntimeId, Site, SiteId, Snapshot, TaskSelection, Worker,
+};
+
+/// A panel of the first screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Panel {
+    Findings,
+    Sites,
+    Workers,
+}
+
+impl Panel {
+    pub(super) const ALL: [Self; 3] = [Self::Findings, Self::Sites, Self::Workers];
+}
+
+/// What stands in front of the panels.
+#[derive(Debug)]
+pub(super) enum Page {
+    /// The evidence of one finding, and how far it is scrolled.
+    Finding(FindingKey, Window),
+    Tasks(TaskPage),
+}
+
+/// What stands in front of everything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Overlay {
+    Help,
+    NotMeasured,
+}
+
+/// Names a finding across snapshots: a lint says one thing about a site.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct FindingKey {
+    pub(super) lint: Lint,
+    pub(super) site: SiteId,
+}
+
+impl FindingKey {
+    fn of(finding: &Finding) -> Self {
+        Self {
+            lint: finding.lint,
+            site: finding.site.id,
+        }
+    }
+}
+
+/// The state of the dashboard. [`update`](super::update::update) changes it,
+/// [`view`](super::view) draws it.
+#[derive(Debug)]
+pub(super) struct Model {
+    /// `None` until the first one came.
+    pub(super) snapshot: Option<Snapshot>,
+    /// The host's own line.
+    pub(super) status: String,
+    pub(super) frozen: bool,
+
+    pub(super) focus: Panel,
+    pub(super) typing_filter: bool,
+    /// Pages opened one on the other; the last one is shown.
+    pub(super) pages: Vec<Page>,
+    pub(super) overlay: Option<Overlay>,
+    pub(super) overlay_window: Window,
+
+    pub(super) findings: List<FindingKey>,
+    pub(super) sites: SiteTable,
+    pub(super) workers: List<WorkerKey>,
+    pub(super) shares: BusyShares,
+
+    /// The screen may hold what we did not draw: draw all of it.
+    pub(super) redraw: Cell<bool>,
+}
+
+impl Default for Model {
+    fn default() -> Self {
+        Self {
+            snapshot: None,
+            status: String::new(),
+            frozen: false,
+            focus: Panel::Sites,
+            typing_filter: false,
+            pages: Vec::new(),
+            overlay: None,
+            overlay_window: Window::default(),
+            findings: List::default(),
+            sites: SiteTable::default(),
+            workers: List::default(),
+            shares: BusyShares::default(),
+            redraw: Cell::new(false),
+        }
+    }
+}
+
+impl Model {
+    /// Takes a new snapshot; `asked_for` is what it was asked for.
+    pub(super) fn absorb(&mut self, mut snapshot: Snapshot, asked_for: TaskSelection) {
+        if let (Some(Page::Tasks(page)), TaskSelection::OfSite(site, _)) =
+            (self.pages.last_mut(), asked_for)
+            && page.site == site
+        {
+            page.absorb(&mut snapshot);
+        }
+        let findings = snapshot.findings.iter().map(FindingKey::of).zip(0..);
+        let workers = snapshot.workers.iter().map(WorkerKey::of).zip(0..);
+        self.findings
+            .replace(findings.map(|(key, index)| Row { key, index }).collect());
+        self.workers
+            .replace(workers.map(|(key, index)| Row { key, index }).collect());
+        self.sites.arrange(&snapshot.sites);
+        self.shares.absorb(&snapshot);
+        self.snapshot = Some(snapshot);
+    }
+
+    /// Puts the sites in order again, after the order or the filter changed.
+    pub(super) fn arrange_sites(&mut self) {
+        if let Some(snapshot) = &self.snapshot {
+            self.sites.arrange(&snapshot.sites);
+        }
+    }
+
+    /// What the keys act on.
+    pub(super) fn scope(&self) -> Scope {
+        if self.overlay.is_some() {
+            return Scope::Overlay;
+        }
+        match (self.pages.last(), self.focus) {
+            (Some(Page::Finding(..)), _) => Scope::Finding,
+            (Some(Page::Tasks(_)), _) => Scope::Tasks,
+            (None, _) if self.typing_filter => Scope::Typing,
+            (None, Panel::Findings) => Scope::Findings,
+            (None, Panel::Sites) => Scope::Sites,
+            (None, Panel::Workers) => Scope::Workers,
+        }
+    }
+
+    /// The tasks that the screen shows, and so the next snapshot should carry.
+    pub(super) fn wanted_tasks(&self) -> TaskSelection {
+        match self.pages.last() {
+            Some(Page::Tasks(page)) => TaskSelection::OfSite(page.site, MOST_TASKS),
+            _ => TaskSelection::None,
+        }
+    }
+
+    /// Whether the screen waits for tasks that were never taken.
+    pub(super) fn misses_tasks(&self) -> bool {
+        matches!(self.pages.last(), Some(Page::Tasks(page)) if page.taken_at.is_none())
+    }
+
+    /// What an empty panel says: `otherwise`, or that nothing is measured, which
+    /// is not the same as nothing there.
+    pub(super) fn if_measured(&self, otherwise: &'static str) -> &'static str {
+        match &self.snapshot {
+            Some(snapshot) if !snapshot.process.tasks_measured => {
+                "tasks are not measured; n says why"
+            }
+            _ => otherwise,
+        }
+    }
+
+    pub(super) fn finding(&self, key: FindingKey) -> Option<&Finding> {
+        let findings = &self.snapshot.as_ref()?.findings;
+        findings.iter().find(|f| FindingKey::of(f) == key)
+    }
+
+    pub(super) fn selected_worker(&self) -> Option<&Worker> {
+        let row = self.workers.selected()?;
+        self.snapshot.as_ref()?.workers.get(row.index)
+    }
+
+    pub(super) fn site(&self, id: SiteId) -> Option<&Site> {
+        let sites = &self.snapshot.as_ref()?.sites;
+        sites.iter().find(|site| site.id == id)
+    }
+
+    pub(super) fn location(&self, id: SiteId) -> Option<&Location> {
+        self.site(id).map(|site| &site.location)
+    }
+
+    /// The name of a runtime, or its id where the snapshot has no more of it.
+    pub(super) fn runtime_name(&self, id: RuntimeId) -> String {
+        let runtimes = self.snapshot.iter().flat_map(|s| &s.runtimes);
+        let found = runtimes.into_iter().find(|r: &&Runtime| r.id == id);
+        found.map_or_else(|| id.to_string(), |runtime| runtime.name.clone())
+    }
+}

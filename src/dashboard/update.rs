@@ -1,0 +1,124 @@
+//! What an action does to the model. Nothing here draws, reads a clock or takes
+//! a snapshot.
+
+use super::Exit;
+use super::keymap::Action;
+use super::list::{Step, Window};
+use super::model::{Model, Overlay, Page, Panel};
+use super::tasks::TaskPage;
+use crate::snapshot::SiteId;
+
+/// Carries out `action`; says so when it ends the dashboard.
+pub(super) fn update(model: &mut Model, action: Action) -> Option<Exit> {
+    match action {
+        Action::Move(step) => move_by(model, step),
+        Action::NextPanel => model.focus = panel_after(model.focus, 1),
+        Action::PreviousPanel => model.focus = panel_after(model.focus, Panel::ALL.len() - 1),
+        Action::Open => open(model),
+        Action::Back => back(model),
+        Action::Filter => model.typing_filter = true,
+        Action::Type(c) => {
+            model.sites.filter.push(c);
+            model.arrange_sites();
+        }
+        Action::Erase => {
+            model.sites.filter.pop();
+            model.arrange_sites();
+        }
+        Action::NextColumn => {
+            model.sites.sort_by(1);
+            model.arrange_sites();
+        }
+        Action::PreviousColumn => {
+            model.sites.sort_by(-1);
+            model.arrange_sites();
+        }
+        Action::Reverse => {
+            model.sites.descending = !model.sites.descending;
+            model.arrange_sites();
+        }
+        Action::Freeze => model.frozen = !model.frozen,
+        Action::NotMeasured => overlay(model, Overlay::NotMeasured),
+        Action::Help => overlay(model, Overlay::Help),
+        Action::Redraw => model.redraw.set(true),
+        Action::Quit => return Some(Exit::Quit),
+        Action::Interrupt => return Some(Exit::Interrupted),
+    }
+    None
+}
+
+fn panel_after(panel: Panel, by: usize) -> Panel {
+    let at = Panel::ALL.iter().position(|p| *p == panel).unwrap_or(0);
+    Panel::ALL[(at + by) % Panel::ALL.len()]
+}
+
+fn overlay(model: &mut Model, overlay: Overlay) {
+    model.overlay = Some(overlay);
+    model.overlay_window = Window::default();
+}
+
+fn move_by(model: &mut Model, step: Step) {
+    if model.overlay.is_some() {
+        return model.overlay_window.scroll(step);
+    }
+    match (model.pages.last_mut(), model.focus) {
+        (Some(Page::Finding(_, window)), _) => window.scroll(step),
+        (Some(Page::Tasks(page)), _) => page.list.step(step),
+        (None, Panel::Findings) => model.findings.step(step),
+        (None, Panel::Sites) => model.sites.list.step(step),
+        (None, Panel::Workers) => model.workers.step(step),
+    }
+}
+
+/// Goes into what is selected.
+fn open(model: &mut Model) {
+    if model.typing_filter {
+        model.typing_filter = false;
+        return;
+    }
+    match (model.pages.last(), model.focus) {
+        (Some(Page::Finding(key, _)), _) => open_tasks(model, key.site),
+        (Some(Page::Tasks(page)), _) => {
+            let site = page.selected_site().filter(|site| *site != page.site);
+            if let Some(site) = site {
+                open_tasks(model, site);
+            }
+        }
+        (None, Panel::Findings) => {
+            if let Some(row) = model.findings.selected() {
+                let page = Page::Finding(row.key, Window::default());
+                model.pages.push(page);
+            }
+        }
+        (None, Panel::Sites) => {
+            if let Some(row) = model.sites.list.selected() {
+                open_tasks(model, row.key);
+            }
+        }
+        (None, Panel::Workers) => {
+            let current = model.selected_worker().and_then(|worker| worker.current);
+            if let Some(current) = current {
+                open_tasks(model, current.site);
+            }
+        }
+    }
+}
+
+fn open_tasks(model: &mut Model, site: SiteId) {
+    // Where the user returns to should be where he was sent from.
+    model.sites.list.select(site);
+    model.pages.push(Page::Tasks(TaskPage::new(site)));
+}
+
+/// Leaves what is in front: overlay, filter, page.
+fn back(model: &mut Model) {
+    if model.overlay.take().is_some() {
+        return;
+    }
+    if model.pages.pop().is_some() {
+        return;
+    }
+    model.typing_filter = false;
+    model.sites.filter.clear();
+    model.arrange_sites();
+}

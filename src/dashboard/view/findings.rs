@@ -1,0 +1,159 @@
+//! What is wrong, what goes on now first.
+
+use std::time::Duration;
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use super::super::column::{Align, Column};
+use super::super::model::{Model, Panel};
+use super::super::text;
+use super::super::theme::Theme;
+use super::table::{RowLook, Table};
+use super::{empty, titled};
+use crate::format;
+use crate::snapshot::{Evidence, Finding};
+
+/// A row of the panel.
+pub(super) struct FindingItem<'a> {
+    finding: &'a Finding,
+    taken_at: Duration,
+}
+
+/// A column of the panel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum FindingColumn {
+    Lint,
+    Site,
+    Message,
+    Seen,
+}
+
+impl Column for FindingColumn {
+    type Item<'a> = FindingItem<'a>;
+
+    const ALL: &'static [Self] = &[Self::Lint, Self::Site, Self::Message, Self::Seen];
+
+    fn title(self) -> &'static str {
+        match self {
+            Self::Lint => "lint",
+            Self::Site => "spawned at",
+            Self::Message => "finding",
+            Self::Seen => "seen",
+        }
+    }
+
+    fn width(self) -> (u16, u16) {
+        match self {
+            Self::Site => (24, 44),
+            Self::Message => (34, 160),
+            Self::Lint | Self::Seen => (12, 12),
+        }
+    }
+
+    fn align(self) -> Align {
+        match self {
+            Self::Seen => Align::Right,
+            _ => Align::Left,
+        }
+    }
+
+    fn rank(self) -> u8 {
+        match self {
+            Self::Lint => 4,
+            Self::Site => 3,
+            Self::Message => 2,
+            Self::Seen => 1,
+        }
+    }
+
+    fn cell(self, item: &FindingItem<'_>, room: usize) -> String {
+        let finding = item.finding;
+        match self {
+            Self::Lint => finding.lint.name().to_owned(),
+            Self::Site => text::location(&finding.site.location, room),
+            Self::Message if text::width(&finding.message) <= room => finding.message.clone(),
+            Self::Message => text::keep_start(&brief(&finding.evidence), room),
+            Self::Seen => seen(finding, item.taken_at),
+        }
+    }
+}
+
+/// The numbers of a finding, where its sentence is too long.
+fn brief(evidence: &Evidence) -> String {
+    match evidence {
+        Evidence::Stall(stall) => {
+            let stalls = format::plural(stall.stalls, "stall", "stalls");
+            let worst = format::duration(stall.worst);
+            match stall.running.first() {
+                Some(running) => {
+                    let running_for = format::duration(running.running_for);
+                    format!("STALL {running_for}, worst {worst}, {stalls}")
+                }
+                None => format!("{stalls}, worst {worst}"),
+            }
+        }
+        Evidence::Leak(leak) => format!(
+            "{} live, floor {}",
+            format::count(leak.live_tasks),
+            text::trend(&leak.floors)
+        ),
+    }
+}
+
+/// `for 4 m 03 s` while it goes on, `4 m 03 s ago` afterwards.
+fn seen(finding: &Finding, taken_at: Duration) -> String {
+    if finding.ongoing {
+        let lasts = taken_at.saturating_sub(finding.first_seen);
+        format!("for {}", format::duration(lasts))
+    } else {
+        let ago = taken_at.saturating_sub(finding.last_seen);
+        format!("{} ago", format::duration(ago))
+    }
+}
+
+/// ```text
+/// ━━ Findings ━ 1 ongoing ●, 1 past ○ ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━
+/// ▶● leaking_site src/aggregate/fetch.rs:41:13  1,279 live, floor 418 → 1,251
+///  ○ stalled_poll src/upload.rs:41:9            1 stall, worst 12.0 ms
+/// ```
+pub(super) fn draw(buffer: &mut Buffer, area: Rect, model: &Model, theme: Theme) {
+    let focused = model.focus == Panel::Findings;
+    let findings = model.snapshot.as_ref().map_or(&[][..], |s| &s.findings);
+    let ongoing = findings.iter().filter(|f| f.ongoing).count();
+    let note = match (ongoing, findings.len() - ongoing) {
+        (0, 0) => String::new(),
+        (now, 0) => format!("{now} ongoing ●"),
+        (0, past) => format!("{past} past ○"),
+        (now, past) => format!("{now} ongoing ●, {past} past ○"),
+    };
+    let area = titled(buffer, area, theme, focused, "Findings", &note);
+    if findings.is_empty() {
+        let says = model.if_measured("no findings: nothing leaks or stalls so far");
+        return empty(buffer, area, theme, says);
+    }
+    let taken_at = model
+        .snapshot
+        .as_ref()
+        .map_or(Duration::ZERO, |s| s.taken_at);
+    let table = Table::<FindingColumn>::untitled(area, theme, focused);
+    let rows = model.findings.visible(area.height.into());
+    for (area, (row, selected)) in area.rows().zip(rows) {
+        let finding = &findings[row.index];
+        let (mark, style) = if finding.ongoing {
+            ('●', theme.alarm())
+        } else {
+            ('○', Style::new())
+        };
+        let look = RowLook {
+            selected,
+            mark,
+            style: Style::new(),
+        };
+        let item = FindingItem { finding, taken_at };
+        table.row(buffer, area, &item, &look, |column| {
+            (column == FindingColumn::Lint).then_some(style)
+        });
+    }
+}

@@ -1,0 +1,90 @@
+//! Help, and what is not measured: boxes in front of everything.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Constraint, Rect};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Block, Clear, Widget};
+
+use super::super::keymap::{BINDINGS, Binding};
+use super::super::model::{Model, Overlay};
+use super::super::text;
+use super::super::theme::Theme;
+use super::text_lines;
+
+/// ```text
+/// ┌ Keys ────────────────────────────────────────────────────────────────┐
+/// │ findings                enter  show all the evidence of a finding    │
+/// │ spawn sites             enter  show the tasks of a site              │
+/// │                             /  type a filter on the location         │
+/// └ ↓ 25 more ───────────────────────────────────────────────────────────┘
+/// ```
+pub(super) fn draw(buffer: &mut Buffer, area: Rect, model: &Model, theme: Theme, overlay: Overlay) {
+    let width = match overlay {
+        Overlay::Help => 74,
+        Overlay::NotMeasured => 84,
+    };
+    let room = usize::from(area.width.min(width).saturating_sub(4));
+    let (title, lines) = match overlay {
+        Overlay::Help => (" Keys ", help(theme)),
+        Overlay::NotMeasured => (" Not measured ", not_measured(model, room, theme)),
+    };
+    let height = u16::try_from(lines.len())
+        .unwrap_or(u16::MAX)
+        .saturating_add(2);
+    let boxed = area.centered(Constraint::Length(width), Constraint::Length(height));
+    let boxed = boxed.intersection(area);
+    Clear.render(boxed, buffer);
+    let mut block = Block::bordered().title(title).border_style(theme.focused());
+    let inside = block.inner(boxed);
+    let window = &model.overlay_window;
+    let shown = window.visible(lines.len(), inside.height.into());
+    if shown.len() < lines.len() {
+        let more = match lines.len() - shown.end {
+            0 => " ↑ more above ".to_owned(),
+            below => format!(" ↓ {below} more "),
+        };
+        block = block.title_bottom(more);
+    }
+    block.render(boxed, buffer);
+    let inside = Rect {
+        x: inside.x + inside.width.min(1),
+        width: inside.width.saturating_sub(2),
+        ..inside
+    };
+    text_lines(buffer, inside, &lines[shown]);
+}
+
+/// The table of keys, the name of a group in front of its first.
+fn help(theme: Theme) -> Vec<Line<'static>> {
+    let mut group = "";
+    let line = |binding: &Binding| {
+        let name = match binding.scopes.name {
+            same if same == group => "",
+            other => other,
+        };
+        group = binding.scopes.name;
+        Line::from(vec![
+            Span::styled(format!("{name:<11} "), theme.value()),
+            Span::styled(format!("{:>17}", binding.keys()), theme.key()),
+            Span::raw(format!("  {}", binding.help)),
+        ])
+    };
+    BINDINGS.iter().map(line).collect()
+}
+
+fn not_measured(model: &Model, room: usize, theme: Theme) -> Vec<Line<'static>> {
+    let missing = model.snapshot.as_ref().map_or(&[][..], |s| &s.not_measured);
+    if missing.is_empty() {
+        return vec![Line::raw("everything that can be measured is measured")];
+    }
+    let mut lines = Vec::new();
+    for (at, missing) in missing.iter().enumerate() {
+        if at > 0 {
+            lines.push(Line::default());
+        }
+        lines.push(Line::styled(missing.what.clone(), theme.value()));
+        let why = text::wrap(&missing.why, room.saturating_sub(2));
+        lines.extend(why.into_iter().map(|line| Line::raw(format!("  {line}"))));
+    }
+    lines
+}

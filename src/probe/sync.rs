@@ -1,0 +1,26 @@
+//! Atomics, from one place, so that `tests/loom` can put loom's in theirs.
+
+pub(super) use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+pub(super) use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, fence};
+
+/// A `const fn` here; a plain one with loom, whose atomics cannot be constants.
+macro_rules! const_fn {
+    ($(#[$meta:meta])* $vis:vis fn $($rest:tt)*) => {
+        $(#[$meta])* $vis const fn $($rest)*
+    };
+}
+pub(super) use const_fn;
+
+/// Adds to a counter of which the calling thread is the only writer.
+#[inline]
+pub(super) fn add(counter: &AtomicU64, n: u64) {
+    counter.store(counter.load(Relaxed).wrapping_add(n), Relaxed);
+}
+
+/// Raises a maximum of which the calling thread is the only writer.
+#[inline]
+pub(super) fn raise(maximum: &AtomicU64, to: u64) {
+    if to > maximum.load(Relaxed) {
+        maximum.store(to, Relaxed);
+    }
+}

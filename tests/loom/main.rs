@@ -1,0 +1,194 @@
+//! Every interleaving of the lock-free parts, on loom's atomics. Run by
+//! `RUSTFLAGS="--cfg loom_model" cargo test --release --test loom`.
+//!
+//! The modules are compiled here a second time, with `sync` below in the place
+//! of `src/probe/sync.rs`: loom's atomics cannot be in the library's statics.
+//! (The cfg is not `loom`, which Tokio would take for its own.)
+
+#![cfg(loom_model)]
+// Only a part of each module is used.
+#![allow(dead_code, unreachable_pub)]
+
+#[path = "../../src/probe/index.rs"]
+mod index;
+#[path = "../../src/probe/published.rs"]
+mod published;
+#[path = "../../src/probe/record.rs"]
+mod record;
+
+mod snapshot {
+    pub(crate) use tokio_plumber::snapshot::{RuntimeId, SiteId, TaskId};
+}
+
+mod sync {
+    pub(crate) use loom::sync::atomic::{
+        AtomicBool, AtomicU32, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
+        fence,
+    };
+
+    macro_rules! const_fn {
+        ($($function:tt)*) => { $($function)* };
+    }
+    pub(crate) use const_fn;
+
+    pub(crate) fn add(counter: &AtomicU64, n: u64) {
+        counter.store(counter.load(Relaxed).wrapping_add(n), Relaxed);
+    }
+
+    pub(crate) fn raise(maximum: &AtomicU64, to: u64) {
+        if to > maximum.load(Relaxed) {
+            maximum.store(to, Relaxed);
+        }
+    }
+}
+
+use index::{Index, IndexWriter, Lookup};
+use loom::sync::Arc;
+use loom::thread;
+use published::{CurrentPoll, LatestSlowPoll, Poll};
+use record::{Birth, Record};
+use snapshot::{RuntimeId, SiteId, TaskId};
+
+fn lookup(index: &Index, key: u32) -> Lookup<u32> {
+    index.get(u64::from(key), |value| (value == key).then_some(value))
+}
+
+/// A key that stays is found while neighbours that share its home come and go,
+/// and one that was removed before is absent.
+#[test]
+fn a_look_up_never_misses_a_key_that_stays() {
+    loom::model(|| {
+        let index = Arc::new(Index::new());
+        let mut writer = IndexWriter::new();
+        // All at home in place 3; the last was displaced by the first.
+        index.insert(&mut writer, 3, 3);
+        index.insert(&mut writer, 64 + 3, 64 + 3);
+        let reader = {
+            let index = Arc::clone(&index);
+            thread::spawn(move || {
+                let got = lookup(&index, 64 + 3);
+                assert_ne!(got, Lookup::Absent);
+            })
+        };
+        // Moves the key that stays one place back, then on again.
+        index
+            .remove(&mut writer, 3, |value| (value == 3).then_some(()))
+            .unwrap();
+        index.insert(&mut writer, 2, 2);
+        reader.join().unwrap();
+        assert_eq!(lookup(&index, 3), Lookup::Absent);
+    });
+}
+
+/// A key inserted before the reader started is found through a growing table.
+#[test]
+fn a_look_up_survives_growth() {
+    let mut model = loom::model::Builder::new();
+    model.max_branches = 100_000;
+    model.preemption_bound = Some(2);
+    model.check(|| {
+        let index = Arc::new(Index::new());
+        let mut writer = IndexWriter::new();
+        // One below the point of growth.
+        for key in 0..48 {
+            index.insert(&mut writer, u64::from(key), key);
+        }
+        let reader = {
+            let index = Arc::clone(&index);
+            thread::spawn(move || assert_ne!(lookup(&index, 40), Lookup::Absent))
+        };
+        index.insert(&mut writer, 48, 48);
+        reader.join().unwrap();
+        assert_eq!(lookup(&index, 48), Lookup::Found(48));
+    });
+}
+
+/// What is read of a record belongs to one task, though it changes hands.
+#[test]
+fn a_record_is_read_whole_or_not_at_all() {
+    let birth = |n: u64| Birth {
+        id: n,
+        site: SiteId(u32::try_from(n).unwrap()),
+        runtime: RuntimeId(1),
+        spawned_at: n,
+        parent: n,
+        parent_site: None,
+    };
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(2);
+    model.check(move || {
+        let record = Arc::new(Record::default());
+        record.fill(0, &birth(1));
+        let reader = {
+            let record = Arc::clone(&record);
+            thread::spawn(move || {
+                if let Some(facts) = record.read() {
+                    let id = facts.id.0;
+                    assert_eq!((facts.spawned_at, facts.parent), (id, id));
+                    assert_eq!(u64::from(facts.site.0), id);
+                    // The second task was never polled.
+                    assert!(id == 1 || facts.polls == 0);
+                }
+            })
+        };
+        record.poll_started(5, 0);
+        record.poll_ended(6, 1);
+        record.clear(0);
+        record.fill(0, &birth(2));
+        reader.join().unwrap();
+        assert_eq!(record.read().unwrap().id, TaskId(2));
+    });
+}
+
+fn poll(n: u64) -> Poll {
+    Poll {
+        task: TaskId(n),
+        site: SiteId(u32::try_from(n).unwrap()),
+        start: n,
+        end: n + 1,
+    }
+}
+
+/// A poll in progress is read whole or not at all.
+#[test]
+fn a_current_poll_is_one_poll() {
+    loom::model(|| {
+        let current = Arc::new(CurrentPoll::default());
+        let reader = {
+            let current = Arc::clone(&current);
+            thread::spawn(move || {
+                if let Some(poll) = current.read() {
+                    assert_eq!(poll.task.0, poll.start);
+                    assert_eq!(u64::from(poll.site.0), poll.start);
+                }
+            })
+        };
+        for n in 1..=2 {
+            let poll = poll(n);
+            current.enter(poll.task.0, poll.site, poll.start);
+            current.leave();
+        }
+        reader.join().unwrap();
+        assert!(current.read().is_none());
+    });
+}
+
+/// A slow poll is read whole or not at all, with its own number.
+#[test]
+fn a_slow_poll_is_one_poll() {
+    loom::model(|| {
+        let latest = Arc::new(LatestSlowPoll::default());
+        let reader = {
+            let latest = Arc::clone(&latest);
+            thread::spawn(move || {
+                if let Some((number, read)) = latest.read() {
+                    assert_eq!(read, poll(number));
+                }
+            })
+        };
+        latest.write(&poll(1));
+        latest.write(&poll(2));
+        reader.join().unwrap();
+        assert_eq!(latest.read(), Some((2, poll(2))));
+    });
+}
