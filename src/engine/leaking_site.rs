@@ -95,10 +95,11 @@ pub(super) struct Leak {
 
 impl SitePast {
     /// Takes in what the site counted; called several times a step.
-    pub(super) fn observe(&mut self, totals: &SiteTotals) {
+    pub(super) fn observe(&mut self, now: Duration, totals: &SiteTotals) {
         let live = u32::try_from(totals.totals.live()).unwrap_or(u32::MAX);
         self.floor = Some(self.floor.map_or(live, |floor| floor.min(live)));
         self.latest = *totals;
+        self.reconsider(now);
     }
 
     /// Ends a step.
@@ -135,17 +136,14 @@ impl SitePast {
         mean_lifetime: Option<Duration>,
         mut idle_for: impl FnMut(Duration) -> IdleTasks,
     ) {
-        match self.find(mean_lifetime, &mut idle_for) {
-            Some(evidence) => {
-                let first_seen = self.leak.as_ref().map_or(now, |leak| leak.first_seen);
-                self.leak = Some(Leak {
-                    first_seen,
-                    last_seen: now,
-                    ongoing: true,
-                    evidence,
-                });
-            }
-            None => self.reconsider(now),
+        if let Some(evidence) = self.find(mean_lifetime, &mut idle_for) {
+            let first_seen = self.leak.as_ref().map_or(now, |leak| leak.first_seen);
+            self.leak = Some(Leak {
+                first_seen,
+                last_seen: now,
+                ongoing: true,
+                evidence,
+            });
         }
     }
 
@@ -283,10 +281,13 @@ mod tests {
                     finished: self.finished,
                     ..Totals::default()
                 };
-                self.past.observe(&SiteTotals {
-                    totals,
-                    ..SiteTotals::default()
-                });
+                self.past.observe(
+                    Duration::from_secs(self.seconds),
+                    &SiteTotals {
+                        totals,
+                        ..SiteTotals::default()
+                    },
+                );
             }
             self.past.end_step();
             self.seconds += 1;
@@ -410,6 +411,6 @@ mod tests {
         }
         site.second(&[10], 0);
         assert!(!site.judge(SHORT, &abandoned()));
-        assert_eq!(site.past.leak().unwrap().last_seen, Duration::from_secs(50));
+        assert_eq!(site.past.leak().unwrap().last_seen, Duration::from_secs(49));
     }
 }

@@ -88,7 +88,7 @@ pub(crate) fn note_config_errors(errors: Vec<ConfigError>) {
 pub fn snapshot(tasks: TaskSelection) -> Snapshot {
     let now = clock().now();
     let mut engine = engine();
-    engine.sample();
+    engine.sample(now);
     engine.look(now);
     picture::take(&engine, now, tasks)
 }
@@ -148,7 +148,7 @@ impl Engine {
         if self.sampled_at.is_none_or(|at| now >= at + SAMPLE) {
             // Snapshots sample, too, but must not slow this rhythm down.
             self.sampled_at = Some(now);
-            self.sample();
+            self.sample(now);
             self.cpu = sched::thread_cpu();
             self.process.observe(now, &self.sample.totals, self.cpu);
             if self
@@ -175,7 +175,7 @@ impl Engine {
     }
 
     /// Reads all counters.
-    fn sample(&mut self) {
+    fn sample(&mut self, now: Duration) {
         registry::sample(&mut self.sample);
         if self.sites.len() < self.sample.sites.len() {
             self.sites
@@ -183,7 +183,7 @@ impl Engine {
         }
         for (past, totals) in self.sites.iter_mut().zip(&self.sample.sites) {
             if totals.totals.spawned > 0 {
-                past.observe(totals);
+                past.observe(now, totals);
             }
         }
     }

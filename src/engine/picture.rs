@@ -57,11 +57,6 @@ pub(super) fn take(engine: &Engine, now: Duration, selection: TaskSelection) -> 
 fn process(engine: &Engine, findings: &[Finding]) -> Process {
     let totals = engine.sample.totals;
     let rates = engine.process.rates();
-    let thresholds = engine
-        .sample
-        .runtimes
-        .iter()
-        .filter(|runtime| runtime.ended_at.is_none());
     Process {
         name: PROCESS_NAME.clone(),
         pid: std::process::id(),
@@ -81,7 +76,10 @@ fn process(engine: &Engine, findings: &[Finding]) -> Process {
                 Evidence::Leak(_) => None,
             })
             .max(),
-        stall_threshold: thresholds
+        stall_threshold: engine
+            .sample
+            .runtimes
+            .iter()
             .filter_map(|runtime| runtime.facts.stall_threshold)
             .min(),
         engine_cpu: engine.cpu,
@@ -395,14 +393,14 @@ fn leak_message(leak: &LeakEvidence) -> String {
         .collect();
     let over = leak.window * u32::try_from(leak.floors.len()).unwrap_or(u32::MAX);
     format!(
-        "tasks spawned here do not end: {} live, {} of them idle, {} whose parent has finished; \
-         in {} {} spawned and {} finished, and the floor rose {}",
+        "{} live tasks do not end: {} idle, {} of these left by a parent that finished; \
+         {} spawned and {} finished in {}; floor {}",
         format::count(leak.live_tasks),
         format::count(leak.idle_tasks),
         format::count(leak.parent_finished),
-        format::duration(over),
         format::count(leak.spawned),
         format::count(leak.finished),
+        format::duration(over),
         floors.join(" → "),
     )
 }
