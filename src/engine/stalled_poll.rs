@@ -43,6 +43,8 @@ struct Worker {
 /// A poll that was seen in progress.
 struct Observed {
     polling: Polling,
+    /// How long it had lasted at the last look.
+    age: Duration,
     baseline: Option<Baseline>,
     /// It is a stall, and counted as one that runs.
     stalled: bool,
@@ -92,8 +94,16 @@ impl StalledPoll {
             worker.seen = true;
             self.workers.insert(key, worker);
         }
-        self.workers
-            .retain(|_, worker| std::mem::take(&mut worker.seen));
+        // A thread that ended takes its last poll along; what was seen of it stays.
+        let gone = |_: &(RuntimeId, u32), worker: &mut Worker| !std::mem::take(&mut worker.seen);
+        let ended: Vec<Worker> = self
+            .workers
+            .extract_if(gone)
+            .map(|(_, worker)| worker)
+            .collect();
+        for observed in ended.into_iter().filter_map(|worker| worker.poll) {
+            self.close(&observed);
+        }
         for site in self.sites.values_mut() {
             site.running
                 .sort_by_key(|running| std::cmp::Reverse(running.running_for));
@@ -119,14 +129,17 @@ impl StalledPoll {
         stat: &mut dyn FnMut(u32) -> Option<SchedStat>,
     ) {
         let age = now.saturating_sub(polling.since);
-        let observed = match &mut worker.poll {
-            Some(observed) if observed.polling == polling => observed,
-            other => other.insert(Observed {
-                polling,
-                baseline: None,
-                stalled: false,
-            }),
-        };
+        // A poll that is over, and whose measured duration never came.
+        if let Some(over) = worker.poll.take_if(|observed| observed.polling != polling) {
+            self.close(&over);
+        }
+        let observed = worker.poll.get_or_insert(Observed {
+            polling,
+            age,
+            baseline: None,
+            stalled: false,
+        });
+        observed.age = age;
         match observed.baseline {
             None if age >= watched.threshold / 4 => {
                 let stat = watched.tid.and_then(stat);
@@ -149,6 +162,15 @@ impl StalledPoll {
                 worker: watched.worker,
                 running_for: age,
             });
+        }
+    }
+
+    /// Books a stall that is over, with the duration it was last seen to have.
+    fn close(&mut self, observed: &Observed) {
+        if observed.stalled {
+            let site = self.sites.entry(observed.polling.site).or_default();
+            site.finished += 1;
+            site.total += observed.age;
         }
     }
 
@@ -386,6 +408,22 @@ mod tests {
         machine.look(ms(40), None);
         assert_eq!(machine.evidence(), None);
         assert_eq!(machine.lint.unjudged(), 2);
+    }
+
+    #[test]
+    fn a_stall_outlives_its_thread() {
+        let mut machine = Machine::default();
+        machine.account(1, 0, false);
+        machine.look(ms(4), Some(ms(0)));
+        machine.look(ms(30), Some(ms(0)));
+        // The runtime was shut down: the worker is gone before it was read again.
+        machine.lint.look(ms(40), &[], &mut |_| None);
+        let evidence = machine.evidence().unwrap();
+        assert_eq!(
+            (evidence.stalls, evidence.total, evidence.worst),
+            (1, ms(30), ms(30))
+        );
+        assert!(evidence.running.is_empty());
     }
 
     #[test]
