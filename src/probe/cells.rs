@@ -31,11 +31,6 @@ const SITES_PER_CHUNK: u32 = 64;
 #[repr(align(128))]
 pub(crate) struct Cell {
     current: CurrentPoll,
-    spawned: AtomicU64,
-    finished: AtomicU64,
-    polls: AtomicU64,
-    busy: AtomicU64,
-    longest: AtomicU64,
     slow: LatestSlowPoll,
     latency: Buckets,
     sites: SiteChunks,
@@ -139,7 +134,6 @@ impl Cell {
 
     #[inline]
     pub(crate) fn count_spawn(&self, site: SiteId) {
-        add(&self.spawned, 1);
         if let Some(site) = self.site(site) {
             add(&site.spawned, 1);
         }
@@ -147,7 +141,6 @@ impl Cell {
 
     #[inline]
     pub(crate) fn count_end(&self, site: SiteId, lifetime: u64) {
-        add(&self.finished, 1);
         if let Some(site) = self.site(site) {
             add(&site.finished, 1);
             add(&site.lifetimes, lifetime);
@@ -167,12 +160,9 @@ impl Cell {
     }
 
     #[inline]
-    pub(crate) fn count_poll(&self, site: Option<SiteId>, took: u64) {
-        add(&self.polls, 1);
-        add(&self.busy, took);
-        raise(&self.longest, took);
+    pub(crate) fn count_poll(&self, site: SiteId, took: u64) {
         self.latency.record(took);
-        if let Some(site) = site.and_then(|site| self.site(site)) {
+        if let Some(site) = self.site(site) {
             add(&site.polls, 1);
             add(&site.busy, took);
             raise(&site.longest, took);
@@ -231,57 +221,62 @@ impl Cell {
 
     /// Whether it polls or has polled.
     pub(crate) fn has_polled(&self) -> bool {
-        self.current.is_some() || self.polls.load(Relaxed) > 0
+        self.current.is_some() || self.totals().polls > 0
     }
 
+    /// What was counted at all sites.
     pub(crate) fn totals(&self) -> Totals {
-        // Ends are read before spawns, so that an end is seldom seen alone.
-        let finished = self.finished.load(Acquire);
-        Totals {
-            spawned: self.spawned.load(Relaxed),
-            finished,
-            polls: self.polls.load(Relaxed),
-            busy: self.busy.load(Relaxed),
-            longest: self.longest.load(Relaxed),
+        let mut totals = Totals::default();
+        for (_, site) in self.sites() {
+            totals.add(&site.totals().totals);
         }
+        totals
     }
 
     pub(crate) fn latency(&self) -> &Buckets {
         &self.latency
     }
 
-    /// Adds what was counted per site to `sums`, which grows as needed.
-    pub(crate) fn add_sites_to(&self, sums: &mut Vec<SiteTotals>) {
-        for (chunk, counters) in self.sites.0.iter().enumerate() {
-            let Some(counters) = counters.get() else {
-                continue;
-            };
-            let first = chunk * SITES_PER_CHUNK as usize;
-            if sums.len() < first + counters.len() {
-                sums.resize(first + counters.len(), SiteTotals::default());
+    /// Adds what was counted per site to `sums`, which grows as needed, and
+    /// returns what was counted at all sites.
+    pub(crate) fn add_sites_to(&self, sums: &mut Vec<SiteTotals>) -> Totals {
+        let mut totals = Totals::default();
+        for (id, site) in self.sites() {
+            let site = site.totals();
+            if sums.len() <= id {
+                sums.resize(id + 1, SiteTotals::default());
             }
-            for (sum, site) in sums[first..].iter_mut().zip(counters) {
-                sum.add(&site.totals());
-            }
+            sums[id].add(&site);
+            totals.add(&site.totals);
         }
+        totals
+    }
+
+    /// The sites whose counters were made, with their ids.
+    fn sites(&self) -> impl Iterator<Item = (usize, &SiteCounters)> {
+        self.sites
+            .0
+            .iter()
+            .enumerate()
+            .flat_map(|(chunk, counters)| {
+                let first = chunk * SITES_PER_CHUNK as usize;
+                let counters = counters
+                    .get()
+                    .map(|counters| &**counters)
+                    .unwrap_or_default();
+                counters
+                    .iter()
+                    .enumerate()
+                    .map(move |(place, site)| (first + place, site))
+            })
     }
 
     /// Forgets everything; only while nobody leases the cell.
     pub(crate) fn reset(&self) {
         self.current.leave();
-        let totals = [
-            &self.spawned,
-            &self.finished,
-            &self.polls,
-            &self.busy,
-            &self.longest,
-        ];
-        for total in totals {
-            total.store(0, Relaxed);
-        }
         self.slow.reset();
         self.latency.reset();
-        for site in self.sites.0.iter().filter_map(OnceLock::get).flatten() {
+        for (_, site) in self.sites() {
             site.reset();
         }
     }
@@ -334,8 +329,7 @@ pub(crate) struct Seat {
     /// The cells used last, so that a thread that serves one runtime and spawns
     /// on another finds both at once.
     recent: [LocalCell<Option<(RuntimeId, &'static Cell)>>; 2],
-    /// Records of tasks that this thread polled lately, by id. An entry of a
-    /// task that ended is never asked for, since ids are not used again.
+    /// Records of tasks that this thread polled lately, by id.
     records: [LocalCell<Option<(u64, &'static Record)>>; RECENT_RECORDS],
     /// The innermost poll on this thread.
     polling: LocalCell<Option<&'static Record>>,
@@ -386,7 +380,8 @@ impl Seat {
         #[allow(clippy::cast_possible_truncation)] // It is below the length.
         let recent = &self.records[(id % RECENT_RECORDS as u64) as usize];
         match recent.get() {
-            Some((known, record)) if known == id => Some(record),
+            // A record changes hands when its task ends.
+            Some((known, record)) if known == id && record.id() == id => Some(record),
             _ => {
                 let record = TASKS.get(id)?;
                 recent.set(Some((id, record)));

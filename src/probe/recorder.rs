@@ -90,10 +90,10 @@ impl Recorder {
             let took = now.saturating_sub(since);
             let outer = seat.with_cell(self.runtime, |cell| {
                 cell.leave();
-                let site = record.map(|record| record.site());
+                let site = record.map_or(OTHERS, |record| record.site());
                 cell.count_poll(site, took);
                 if took > self.slow {
-                    cell.count_slow_poll(id, site.unwrap_or(OTHERS), since, now);
+                    cell.count_slow_poll(id, site, since, now);
                 }
                 let record = record?;
                 let outer = record.poll_ended(now, took);

@@ -187,7 +187,7 @@ impl Registry {
     /// that calls, or its runtime has ended: nobody writes to it.
     fn take_back(&mut self, at: usize) {
         let Lease { cell, thread, .. } = self.leases.swap_remove(at);
-        let totals = cell.totals();
+        let totals = cell.add_sites_to(&mut self.past_sites);
         self.past.add(&totals);
         if let Some(runtime) = self
             .runtimes
@@ -196,7 +196,6 @@ impl Registry {
         {
             runtime.totals.add(&totals);
         }
-        cell.add_sites_to(&mut self.past_sites);
         cell.reset();
         self.free.push(cell);
     }
@@ -262,9 +261,8 @@ pub(crate) fn sample(sample: &mut Sample) {
     sample.runtimes.extend(registry.ended.iter().cloned());
     sample.runtimes.extend(registry.runtimes.iter().cloned());
     for lease in &registry.leases {
-        let totals = lease.cell.totals();
+        let totals = lease.cell.add_sites_to(&mut sample.sites);
         sample.totals.add(&totals);
-        lease.cell.add_sites_to(&mut sample.sites);
         let runtime = lease.thread.runtime;
         if let Some(runtime) = sample.runtimes.iter_mut().find(|entry| entry.id == runtime) {
             runtime.totals.add(&totals);

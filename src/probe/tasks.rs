@@ -56,6 +56,7 @@ struct Writer {
     /// that nobody would ever give back. Blocking tasks end without a spawn
     /// hook at all and only pass through.
     early: [u64; EARLY],
+    /// The place taken last when none was free.
     early_next: usize,
 }
 
@@ -207,10 +208,14 @@ impl Shard {
 
 impl Writer {
     fn note_early(&mut self, id: u64) {
-        if let Some(place) = self.early.get_mut(self.early_next % EARLY) {
-            *place = id;
-        }
-        self.early_next = self.early_next.wrapping_add(1);
+        // A free place first: spawns after a shutdown come and go through here,
+        // and must not push out one whose thread is still on its way.
+        let free = self.early.iter().position(|early| *early == 0);
+        let place = free.unwrap_or_else(|| {
+            self.early_next = (self.early_next + 1) % EARLY;
+            self.early_next
+        });
+        self.early[place] = id;
     }
 
     fn take_early(&mut self, id: u64) -> bool {
@@ -287,6 +292,13 @@ mod tests {
         assert_eq!(table.remove(5), None);
         assert_eq!(table.insert(&birth(5)), Inserted::EndedEarly);
         assert!(!table.contains(5));
+        // Spawns after a shutdown do not push out one that is still awaited.
+        assert_eq!(table.remove(5), None);
+        for id in (32 + 5..).step_by(32).take(1_000) {
+            assert_eq!(table.remove(id), None);
+            assert_eq!(table.insert(&birth(id)), Inserted::EndedEarly);
+        }
+        assert_eq!(table.insert(&birth(5)), Inserted::EndedEarly);
         // Ids that only end (blocking tasks) do not pile up either.
         for id in 1..10_000 {
             assert_eq!(table.remove(id), None);

@@ -1,0 +1,145 @@
+//! All that the demo asks of tokio-plumber: an instrumented runtime for the
+//! service, and before and after each scenario a snapshot.
+
+use std::collections::HashMap;
+use std::io;
+use std::time::Duration;
+
+use tokio_plumber::runtime::{Builder, Runtime};
+use tokio_plumber::snapshot::{
+    self as picture, Evidence, Finding, SiteId, Snapshot, StallEvidence, TaskSelection,
+};
+
+use crate::panics::SERVICE_THREADS;
+use crate::service::STANDING_TASKS;
+
+const SERVICE: &str = "service";
+
+/// A runtime for the service of one scenario. Apart from its name it is built
+/// like any other: this is all it takes to be watched.
+pub(crate) fn service_runtime() -> io::Result<Runtime> {
+    Builder::new_multi_thread()
+        .name(SERVICE)
+        .worker_threads(2)
+        .thread_name(SERVICE_THREADS)
+        .enable_all()
+        .build()
+}
+
+/// The picture before a scenario, to tell later what is new.
+pub(crate) struct Watch {
+    before: Snapshot,
+}
+
+/// What tokio-plumber saw of one scenario.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    /// Live tasks of the service without its standing ones; `None` where task
+    /// hooks are missing.
+    pub(crate) live_tasks: Option<u64>,
+    /// The longest poll of the service, a running one included.
+    pub(crate) longest_poll: Option<Duration>,
+    /// The longest stall. Not longer than `longest_poll`, and often shorter: a
+    /// poll also takes long when a busy machine does not let it run.
+    pub(crate) worst_stall: Option<Duration>,
+    /// Findings that are this scenario's.
+    pub(crate) findings: Vec<Finding>,
+}
+
+impl Watch {
+    /// To be called before the scenario's runtime is built.
+    pub(crate) fn start() -> Self {
+        Self {
+            before: tokio_plumber::snapshot(TaskSelection::None),
+        }
+    }
+
+    /// What is there now of the newest service runtime.
+    pub(crate) fn look(&self) -> Seen {
+        self.compare(&tokio_plumber::snapshot(TaskSelection::None))
+    }
+
+    fn compare(&self, now: &Snapshot) -> Seen {
+        let service = now
+            .runtimes
+            .iter()
+            .filter(|runtime| runtime.name == SERVICE)
+            .max_by_key(|runtime| runtime.id);
+        // A runtime that spawned nothing is one whose hooks do not fire: the
+        // accept loop at least is a task.
+        let service = service.filter(|runtime| runtime.spawned > 0);
+        let longest_poll = service.and_then(|service| {
+            let workers = now
+                .workers
+                .iter()
+                .filter(|worker| worker.runtime == service.id);
+            workers.map(longest_poll).max()
+        });
+        let findings = self.new_findings(now);
+        // A site's worst stall is its worst ever; no stall of this scenario can
+        // have been longer than the longest poll of its runtime.
+        let worst_stall = findings
+            .iter()
+            .filter_map(stall)
+            .map(|stall| stall.worst)
+            .max();
+        Seen {
+            live_tasks: service.map(|service| service.live_tasks.saturating_sub(STANDING_TASKS)),
+            longest_poll,
+            worst_stall: worst_stall.min(longest_poll),
+            findings,
+        }
+    }
+
+    /// The findings whose evidence grew since the scenario began.
+    ///
+    /// A site belongs to a line of source, and hyper's, for one, serves every
+    /// scenario; so it is not enough that a finding is there.
+    fn new_findings(&self, now: &Snapshot) -> Vec<Finding> {
+        let stalls_before: HashMap<SiteId, u64> = self
+            .before
+            .findings
+            .iter()
+            .filter_map(|finding| Some((finding.site.id, stall(finding)?.stalls)))
+            .collect();
+        let spawned_before: HashMap<SiteId, u64> = self
+            .before
+            .sites
+            .iter()
+            .map(|site| (site.id, site.spawned))
+            .collect();
+        let spawned_now: HashMap<SiteId, u64> = now
+            .sites
+            .iter()
+            .map(|site| (site.id, site.spawned))
+            .collect();
+        let grew = |before: &HashMap<SiteId, u64>, site: SiteId, now: u64| {
+            now > before.get(&site).copied().unwrap_or(0)
+        };
+        let is_new = |finding: &&Finding| {
+            let site = finding.site.id;
+            if let Some(stall) = stall(finding) {
+                return grew(&stalls_before, site, stall.stalls);
+            }
+            // Held during the scenario, and by tasks of the scenario: the one
+            // before may have been judged only after its end.
+            let spawned = spawned_now.get(&site).copied().unwrap_or(0);
+            finding.last_seen >= self.before.taken_at && grew(&spawned_before, site, spawned)
+        };
+        now.findings.iter().filter(is_new).cloned().collect()
+    }
+}
+
+fn longest_poll(worker: &picture::Worker) -> Duration {
+    let running = worker
+        .current
+        .map_or(Duration::ZERO, |poll| poll.running_for);
+    worker.poll_latency.max.max(running)
+}
+
+fn stall(finding: &Finding) -> Option<&StallEvidence> {
+    match &finding.evidence {
+        Evidence::Stall(stall) => Some(stall),
+        _ => None,
+    }
+}

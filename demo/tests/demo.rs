@@ -1,0 +1,367 @@
+//! The demo as a user runs it: the binary, its exit codes, what it prints.
+//!
+//! Nothing here waits for a fixed time and hopes: a run ends by itself, or is
+//! told to when its own output says that it is under way.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::TcpListener;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+
+use serde_json::Value;
+
+fn demo(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_demo"));
+    command
+        .args(arguments)
+        .env_remove("PLUMBER_STALL_MS")
+        .env_remove("PLUMBER_INSTRUMENT")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    demo(arguments).output().expect("the demo runs")
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).expect("the demo prints UTF-8")
+}
+
+/// Runs to the end and returns the JSON report.
+fn report(arguments: &[&str]) -> Value {
+    let output = run(&[arguments, &["--report", "json"]].concat());
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    json(&output.stdout)
+}
+
+fn json(stdout: &[u8]) -> Value {
+    serde_json::from_slice(stdout).unwrap_or_else(|error| panic!("{error}: {}", text(stdout)))
+}
+
+fn only_scenario(report: &Value) -> &Value {
+    let scenarios = report["scenarios"].as_array().expect("an array");
+    assert_eq!(scenarios.len(), 1, "{report:#}");
+    &scenarios[0]
+}
+
+/// Lint, file and line of every finding in an array of them.
+fn findings(of: &Value) -> Vec<(&str, &str, u64)> {
+    of["findings"]
+        .as_array()
+        .expect("an array")
+        .iter()
+        .map(|finding| {
+            let name = finding["lint"].as_str().expect("a lint");
+            let file = finding["site"]["file"].as_str().expect("a file");
+            let line = finding["site"]["line"].as_u64().expect("a line");
+            (name, file, line)
+        })
+        .collect()
+}
+
+/// The line of a file under `src/scenarios` that holds `needle`, from 1.
+fn line_of(file: &str, needle: &str) -> u64 {
+    let path = format!("{}/src/scenarios/{file}", env!("CARGO_MANIFEST_DIR"));
+    let source = std::fs::read_to_string(path).expect("the source is here");
+    let index = source.lines().position(|line| line.contains(needle));
+    index.expect("the source has such a line") as u64 + 1
+}
+
+/// Starts the demo and waits until its first scenario is under way.
+fn start(arguments: &[&str]) -> (Child, BufReader<std::process::ChildStderr>) {
+    let mut child = demo(arguments).spawn().expect("the demo starts");
+    let mut stderr = BufReader::new(child.stderr.take().expect("stderr is piped"));
+    let mut seen = Vec::new();
+    stderr.read_until(b']', &mut seen).expect("stderr is read");
+    assert!(seen.starts_with(b"[1/"), "{}", text(&seen));
+    (child, stderr)
+}
+
+fn signal(child: &Child, name: &str) {
+    let kill = Command::new("kill")
+        .args(["-s", name, &child.id().to_string()])
+        .status();
+    assert!(kill.expect("kill runs").success());
+}
+
+fn end(mut child: Child) -> (ExitStatus, Vec<u8>) {
+    let mut stdout = Vec::new();
+    let mut pipe = child.stdout.take().expect("stdout is piped");
+    pipe.read_to_end(&mut stdout).expect("stdout is read");
+    (child.wait().expect("the demo ends"), stdout)
+}
+
+#[test]
+fn a_wrong_command_line_is_one_line_and_exit_code_2() {
+    for (arguments, expected) in [
+        (&["--scenario", "orphan"][..], "'orphan'"),
+        (
+            &["--scenario", "serial,nope"],
+            "accepted are serial, concurrent, blocking",
+        ),
+        (&["--duration", "0s"], "'0s'"),
+        (&["--duration", "fast"], "'fast'"),
+        (&["--rate", "0"], "'0'"),
+        (&["--rate", "-1"], "'-1'"),
+        (&["--rate", "nan"], "'nan'"),
+        (&["--report", "xml"], "'xml'"),
+        (&["--nonsense"], "'--nonsense'"),
+    ] {
+        let output = run(arguments);
+        let complaint = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {complaint}");
+        assert_eq!(complaint.lines().count(), 1, "{complaint}");
+        assert!(complaint.starts_with("error: "), "{complaint}");
+        assert!(
+            complaint.contains(expected),
+            "{complaint}\nlacks {expected}"
+        );
+        assert!(output.stdout.is_empty(), "{}", text(&output.stdout));
+    }
+}
+
+#[test]
+fn a_malformed_variable_is_one_line_and_exit_code_2() {
+    let output = demo(&["--report", "json"])
+        .env("PLUMBER_STALL_MS", "soon")
+        .output()
+        .expect("the demo runs");
+    let complaint = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{complaint}");
+    assert_eq!(complaint.lines().count(), 1, "{complaint}");
+    assert!(
+        complaint.starts_with("error: PLUMBER_STALL_MS=\"soon\""),
+        "{complaint}"
+    );
+}
+
+#[test]
+fn a_taken_port_is_one_line_and_exit_code_1() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = taken.local_addr().expect("an address").port().to_string();
+    let output = run(&["--service-port", &port]);
+    let complaint = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{complaint}");
+    assert_eq!(complaint.lines().count(), 1, "{complaint}");
+    assert!(
+        complaint.contains(&format!("cannot open port {port}: ")),
+        "{complaint}"
+    );
+}
+
+#[test]
+fn help_teaches_and_the_list_names_all() {
+    let help = run(&["--help"]);
+    assert!(help.status.success());
+    assert!(text(&help.stdout).contains("demo --scenario orphans,grouped"));
+    let list = run(&["--list"]);
+    assert!(list.status.success());
+    let names: Vec<_> = text(&list.stdout)
+        .lines()
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "serial",
+            "concurrent",
+            "blocking",
+            "offloaded",
+            "orphans",
+            "grouped",
+            "hoarded",
+            "drained",
+            "nested-runtime",
+            "handle",
+            "cpu",
+            "pooled"
+        ]
+    );
+}
+
+#[test]
+fn concurrent_takes_a_second_and_leaves_nothing() {
+    let report = report(&[
+        "--scenario",
+        "concurrent",
+        "--duration",
+        "2s",
+        "--rate",
+        "1",
+    ]);
+    let scenario = only_scenario(&report);
+    assert_eq!(scenario["name"], "concurrent");
+    assert_eq!(scenario["kind"], "cure");
+    for (count, expected) in [
+        ("requests", 2),
+        ("ok", 2),
+        ("failed", 0),
+        ("unfinished", 0),
+        ("shed", 0),
+    ] {
+        assert_eq!(scenario[count], expected, "{count} in {scenario:#}");
+    }
+    let p50 = scenario["latency_ms"]["p50"].as_f64().expect("a latency");
+    assert!(
+        (900.0..5_000.0).contains(&p50),
+        "{p50} ms for 20 calls of 900 ms at once"
+    );
+    assert!(scenario["latency_ms"]["max"].as_f64().expect("a latency") >= p50);
+    assert_eq!(scenario["live_tasks_left"], 0);
+    assert_eq!(report["interrupted"], false);
+    assert_eq!(report["findings"], report["report"]["findings"]);
+    assert!(report["report"]["version"].is_u64());
+}
+
+#[test]
+fn orphans_leak_and_the_line_that_spawns_them_is_named() {
+    let report = report(&["--scenario", "orphans"]);
+    let scenario = only_scenario(&report);
+    let line = line_of("orphans.rs", "tokio::spawn(fetch_and_keep(");
+    let leak = ("leaking_site", "demo/src/scenarios/orphans.rs", line);
+    assert!(
+        findings(scenario).contains(&leak),
+        "{:#}",
+        scenario["findings"]
+    );
+    assert!(
+        findings(&report).contains(&leak),
+        "{:#}",
+        report["findings"]
+    );
+    // Answered in time all the same: that is what makes it so hard to notice.
+    let answered = scenario["ok"].as_u64().expect("a count");
+    assert_eq!(scenario["requests"], answered);
+    assert_eq!(scenario["live_tasks_left"], 20 * answered);
+}
+
+#[test]
+fn grouped_leaks_nothing() {
+    let report = report(&["--scenario", "grouped"]);
+    let scenario = only_scenario(&report);
+    let leaks = |of: &Value| {
+        findings(of)
+            .iter()
+            .any(|(lint, ..)| *lint == "leaking_site")
+    };
+    assert!(
+        !leaks(scenario) && !leaks(&report),
+        "{:#}",
+        report["findings"]
+    );
+    assert_eq!(scenario["ok"], scenario["requests"]);
+    assert_eq!(scenario["live_tasks_left"], 0);
+}
+
+#[test]
+fn a_blocking_client_stalls_the_loop_and_stopping_does_not_wait_for_it() {
+    let (child, mut stderr) = start(&["--scenario", "blocking", "--report", "json"]);
+    // Its first line stays unfinished until the scenario ends; the signal comes
+    // when the first upstream call has been under way for a while.
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    signal(&child, "TERM");
+    let asked = std::time::Instant::now();
+    let (status, stdout) = end(child);
+    assert!(asked.elapsed().as_secs() < 10, "took {:?}", asked.elapsed());
+    assert_eq!(status.code(), Some(143));
+    let report = json(&stdout);
+    assert_eq!(report["interrupted"], true);
+    let scenario = only_scenario(&report);
+    assert_eq!(scenario["interrupted"], true);
+    assert!(scenario["unfinished"].as_u64() >= Some(1), "{scenario:#}");
+    let line = line_of("blocking.rs", "tokio::spawn(");
+    let stall = ("stalled_poll", "demo/src/scenarios/blocking.rs", line);
+    assert!(
+        findings(scenario).contains(&stall),
+        "{:#}",
+        scenario["findings"]
+    );
+    assert!(
+        scenario["worst_stall_ns"].as_u64() > Some(1_000_000_000),
+        "{scenario:#}"
+    );
+    let mut rest = String::new();
+    stderr.read_to_string(&mut rest).expect("stderr is read");
+    assert!(
+        rest.contains("interrupted") && !rest.contains("panicked"),
+        "{rest}"
+    );
+}
+
+#[test]
+fn panics_go_into_the_report_and_not_onto_the_screen() {
+    let arguments = [
+        "--scenario",
+        "nested-runtime",
+        "--duration",
+        "1s",
+        "--report",
+        "json",
+    ];
+    let output = run(&arguments);
+    assert!(output.status.success());
+    assert!(
+        !text(&output.stderr).contains("panicked"),
+        "{}",
+        text(&output.stderr)
+    );
+    let report = json(&output.stdout);
+    let scenario = only_scenario(&report);
+    assert_eq!(scenario["failed"], scenario["requests"]);
+    let all = scenario.to_string();
+    for message in [
+        "Cannot start a runtime from within a runtime",
+        "there is no reactor running",
+    ] {
+        assert_eq!(
+            all.matches(message).count(),
+            2,
+            "an error and a panic: {scenario:#}"
+        );
+    }
+    let line = line_of("nested_runtime.rs", ".block_on(fetch_all(service))");
+    assert!(
+        all.contains(&format!("demo/src/scenarios/nested_runtime.rs:{line}")),
+        "{all}"
+    );
+}
+
+#[test]
+fn ctrl_c_still_prints_the_report_and_a_second_one_does_not_wait() {
+    let (child, _stderr) = start(&["--scenario", "serial,concurrent", "--report", "json"]);
+    signal(&child, "INT");
+    let (status, stdout) = end(child);
+    assert_eq!(status.code(), Some(130));
+    let report = json(&stdout);
+    assert_eq!(report["interrupted"], true);
+    assert_eq!(only_scenario(&report)["name"], "serial");
+
+    let (child, _stderr) = start(&["--scenario", "orphans", "--report", "json"]);
+    signal(&child, "INT");
+    signal(&child, "INT");
+    let (status, _) = end(child);
+    assert_eq!(status.code(), Some(130));
+}
+
+#[test]
+fn a_reader_that_is_gone_is_no_failure() {
+    let arguments = [
+        "--scenario",
+        "handle",
+        "--duration",
+        "1s",
+        "--report",
+        "text",
+    ];
+    let mut child = demo(&arguments).spawn().expect("the demo starts");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("the demo ends");
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(
+        !text(&output.stderr).contains("panicked"),
+        "{}",
+        text(&output.stderr)
+    );
+}
