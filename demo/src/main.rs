@@ -114,7 +114,8 @@ fn run_behind_dashboard(
     let progress = runner.progress.clone();
     let options = dashboard::Options::new()
         .status(move || progress.status())
-        .stop(Arc::clone(&failed));
+        .stop(Arc::clone(&failed))
+        .host_reports_panics();
     thread::scope(|scope| {
         let running = scope.spawn(move || {
             let ran = runner.run(port, outcomes);

@@ -62,6 +62,7 @@ impl<F: FnMut(TaskSelection) -> Snapshot> Source for F {
 pub struct Options {
     status: Option<Box<dyn Fn() -> String + Send>>,
     stop: Arc<AtomicBool>,
+    host_reports_panics: bool,
 }
 
 impl Options {
@@ -86,6 +87,17 @@ impl Options {
         self
     }
 
+    /// Does not repeat panics of other threads at the end.
+    ///
+    /// What a panic hook prints while the dashboard is open is lost with its
+    /// screen, so the messages are printed again on standard error afterwards.
+    /// A host whose own hook keeps them says so here.
+    #[must_use]
+    pub fn host_reports_panics(mut self) -> Self {
+        self.host_reports_panics = true;
+        self
+    }
+
     fn stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
@@ -96,6 +108,7 @@ impl fmt::Debug for Options {
         f.debug_struct("Options")
             .field("status", &self.status.is_some())
             .field("stop", &self.stop)
+            .field("host_reports_panics", &self.host_reports_panics)
             .finish()
     }
 }
@@ -141,7 +154,7 @@ pub fn run(source: impl Source, options: Options) -> io::Result<Exit> {
         ));
     }
     let signals = signals::Signals::listen()?;
-    let mut screen = terminal::Screen::open()?;
+    let mut screen = terminal::Screen::open(!options.host_reports_panics)?;
     // Caught here so that the host's panic hook can be put back: std does not
     // allow that while the thread unwinds.
     let ended = {

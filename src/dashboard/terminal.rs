@@ -63,13 +63,19 @@ struct Shared {
     taken: AtomicBool,
     /// The host's hook has printed over our screen.
     spoiled: AtomicBool,
+    keep_messages: bool,
     /// Panics of other threads while our screen was shown.
     messages: Mutex<Vec<String>>,
 }
 
 impl Screen {
-    pub(super) fn open() -> io::Result<Self> {
-        let shared = Arc::new(Shared::default());
+    /// Takes the terminal over; `keep_messages` repeats panics of other threads
+    /// when it is given back.
+    pub(super) fn open(keep_messages: bool) -> io::Result<Self> {
+        let shared = Arc::new(Shared {
+            keep_messages,
+            ..Shared::default()
+        });
         let out = Out {
             stdout: io::stdout(),
             shared: Arc::clone(&shared),
@@ -118,7 +124,7 @@ impl Shared {
 
     fn note(&self, info: &PanicHookInfo<'_>) {
         let mut messages = self.lock();
-        if messages.len() < MOST_MESSAGES {
+        if self.keep_messages && messages.len() < MOST_MESSAGES {
             messages.push(info.to_string());
         }
         self.spoiled.store(true, Ordering::Relaxed);

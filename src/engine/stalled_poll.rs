@@ -5,10 +5,11 @@
 //! gets a *baseline* of its thread's account with the scheduler, and it is a
 //! stall only once its **own time** since then, on a processor or asleep in the
 //! kernel, reaches 0.4 of the threshold. The account books a wait only when the
-//! wait ends; of a thread that is runnable now, only the time it ran counts.
+//! wait ends, so of a thread that is runnable now, only the time it ran counts;
+//! and it books that at scheduler ticks, so a tick is taken off.
 //!
-//! A poll that returned is judged by the same rule, with its measured duration.
-//! One that had no baseline (the engine itself was kept from running) is not
+//! A poll that returned is judged again by the same rule, with its measured
+//! duration and its waits booked: that verdict is final. One that had no baseline (the engine itself was kept from running) is not
 //! judged, and counted as such.
 //!
 //! Where the system has no such account, the wall clock decides, and the
@@ -21,6 +22,9 @@ use crate::probe::cells::{FinishedSlowPoll, Polling};
 use crate::probe::registry::Watched;
 use crate::probe::sched::SchedStat;
 use crate::snapshot::{RunningStall, RuntimeId, SiteId, StallEvidence, TaskId};
+
+/// The longest scheduler tick of any common kernel (`HZ=100`).
+const TICK: Duration = Duration::from_millis(10);
 
 /// See the [module](self).
 #[derive(Default)]
@@ -112,7 +116,8 @@ impl StalledPoll {
 
     /// Spawn sites with stalls.
     pub(super) fn sites(&self) -> impl Iterator<Item = (SiteId, &SiteStalls)> {
-        self.sites.iter().map(|(site, stalls)| (*site, stalls))
+        let stalling = self.sites.iter().filter(|(_, stalls)| stalls.has_any());
+        stalling.map(|(site, stalls)| (*site, stalls))
     }
 
     /// Slow polls that could not be judged.
@@ -155,7 +160,6 @@ impl StalledPoll {
         if observed.stalled {
             let site = self.sites.entry(polling.site).or_default();
             site.seen(now, watched.threshold);
-            site.raise(age, polling.task);
             site.running.push(RunningStall {
                 task: polling.task,
                 runtime: watched.runtime,
@@ -169,8 +173,7 @@ impl StalledPoll {
     fn close(&mut self, observed: &Observed) {
         if observed.stalled {
             let site = self.sites.entry(observed.polling.site).or_default();
-            site.finished += 1;
-            site.total += observed.age;
+            site.finish(observed.age, observed.polling.task);
         }
     }
 
@@ -192,27 +195,20 @@ impl StalledPoll {
         let observed = worker.poll.take_if(|observed| {
             observed.polling.task == slow.task && observed.polling.since == slow.start
         });
-        let stalled = match observed {
-            Some(Observed { stalled: true, .. }) => true,
-            Some(Observed {
-                baseline: Some(baseline),
-                ..
-            }) => {
-                let stat = watched.tid.and_then(stat);
-                is_stall(baseline.own_time(slow.end, now, stat), watched.threshold)
-            }
-            _ => {
-                self.unjudged += 1;
-                false
-            }
+        let Some(Observed {
+            baseline: Some(baseline),
+            ..
+        }) = observed
+        else {
+            self.unjudged += 1;
+            return;
         };
-        if stalled {
+        let own = baseline.own_time(slow.end, now, watched.tid.and_then(stat));
+        if is_stall(own, watched.threshold) {
             let took = slow.end.saturating_sub(slow.start);
             let site = self.sites.entry(slow.site).or_default();
             site.seen(now, watched.threshold);
-            site.finished += 1;
-            site.total += took;
-            site.raise(took, slow.task);
+            site.finish(took, slow.task);
         }
     }
 }
@@ -232,7 +228,7 @@ impl Baseline {
         };
         // Still in the poll, and not asleep: a wait may be under way.
         if stat.runnable && until == now {
-            return stat.ran.saturating_sub(base.ran).min(elapsed);
+            return stat.ran.saturating_sub(base.ran + TICK).min(elapsed);
         }
         elapsed.saturating_sub(stat.waited.saturating_sub(base.waited))
     }
@@ -247,11 +243,18 @@ impl SiteStalls {
         self.last_seen = now;
     }
 
-    fn raise(&mut self, took: Duration, task: TaskId) {
+    fn finish(&mut self, took: Duration, task: TaskId) {
+        self.finished += 1;
+        self.total += took;
         if took > self.worst {
             self.worst = took;
             self.worst_task = task;
         }
+    }
+
+    /// Whether a stall is left: one that seemed to run may have been acquitted.
+    fn has_any(&self) -> bool {
+        self.finished > 0 || self.is_ongoing()
     }
 
     pub(super) fn is_ongoing(&self) -> bool {
@@ -261,12 +264,21 @@ impl SiteStalls {
     /// The evidence as of the last look.
     pub(super) fn evidence(&self) -> StallEvidence {
         let running: Duration = self.running.iter().map(|running| running.running_for).sum();
+        // They are sorted, the longest first.
+        let longest = self
+            .running
+            .first()
+            .map(|running| (running.running_for, running.task));
+        let (worst, worst_task) = match longest {
+            Some(longest) if longest.0 > self.worst => longest,
+            _ => (self.worst, self.worst_task),
+        };
         StallEvidence {
             threshold: self.threshold,
             stalls: self.finished + self.running.len() as u64,
             total: self.total + running,
-            worst: self.worst,
-            worst_task: self.worst_task,
+            worst,
+            worst_task,
             running: self.running.clone(),
         }
     }
@@ -329,7 +341,10 @@ mod tests {
         }
 
         fn evidence(&self) -> Option<StallEvidence> {
-            self.lint.sites.get(&SITE).map(SiteStalls::evidence)
+            self.lint
+                .sites()
+                .next()
+                .map(|(_, stalls)| stalls.evidence())
         }
     }
 
@@ -381,12 +396,27 @@ mod tests {
         let mut machine = Machine::default();
         machine.account(0, 0, true);
         machine.look(ms(3), Some(ms(0)));
-        machine.account(2, 5, true);
-        machine.look(ms(10), Some(ms(0)));
-        assert_eq!(machine.evidence(), None);
-        machine.account(5, 10, true);
+        // A tick's worth may have been run before the poll.
+        machine.account(10, 5, true);
         machine.look(ms(18), Some(ms(0)));
-        assert_eq!(machine.evidence().unwrap().worst, ms(18));
+        assert_eq!(machine.evidence(), None);
+        machine.account(14, 10, true);
+        machine.look(ms(27), Some(ms(0)));
+        assert_eq!(machine.evidence().unwrap().worst, ms(27));
+    }
+
+    #[test]
+    fn a_stall_that_turns_out_to_be_a_wait_is_acquitted() {
+        let mut machine = Machine::default();
+        machine.account(0, 0, true);
+        machine.look(ms(3), Some(ms(0)));
+        machine.account(0, 0, false);
+        machine.look(ms(20), Some(ms(0)));
+        assert!(machine.evidence().is_some());
+        machine.account(1, 30, true);
+        machine.finish(ms(0), ms(33));
+        machine.look(ms(35), None);
+        assert_eq!(machine.evidence(), None);
     }
 
     #[test]

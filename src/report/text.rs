@@ -38,25 +38,7 @@ fn head(out: &mut String, snapshot: &Snapshot) {
         process.pid,
         duration(snapshot.taken_at)
     );
-    let runtimes: Vec<String> = snapshot
-        .runtimes
-        .iter()
-        .map(|runtime| {
-            let ended = if runtime.ended_at.is_some() {
-                ", ended"
-            } else {
-                ""
-            };
-            let workers = runtime.worker_threads.map_or_else(String::new, |workers| {
-                format!(", {}", plural(workers as u64, "worker", "workers"))
-            });
-            format!(
-                "{} ({}{workers}{ended})",
-                runtime.name,
-                runtime.flavor.as_str()
-            )
-        })
-        .collect();
+    let runtimes = runtimes(snapshot);
     let none = || "none".to_owned();
     let runtimes = if runtimes.is_empty() {
         none()
@@ -95,6 +77,36 @@ fn head(out: &mut String, snapshot: &Snapshot) {
     for missing in &snapshot.not_measured {
         line!(out, "  not measured  {}: {}", missing.what, missing.why);
     }
+}
+
+/// Runtimes of the same name and kind together: a test suite has many.
+fn runtimes(snapshot: &Snapshot) -> Vec<String> {
+    let mut groups: Vec<(String, u64, u64)> = Vec::new();
+    for runtime in &snapshot.runtimes {
+        let workers = runtime.worker_threads.map_or_else(String::new, |workers| {
+            format!(", {}", plural(workers as u64, "worker", "workers"))
+        });
+        let kind = format!("{} ({}{workers}", runtime.name, runtime.flavor.as_str());
+        let place = groups
+            .iter()
+            .position(|(known, ..)| *known == kind)
+            .unwrap_or_else(|| {
+                groups.push((kind, 0, 0));
+                groups.len() - 1
+            });
+        let (_, all, ended) = &mut groups[place];
+        *all += 1;
+        *ended += u64::from(runtime.ended_at.is_some());
+    }
+    let groups = groups
+        .into_iter()
+        .map(|(kind, all, ended)| match (all, ended) {
+            (1, 0) => format!("{kind})"),
+            (1, _) => format!("{kind}, ended)"),
+            (_, 0) => format!("{} × {kind})", count(all)),
+            _ => format!("{} × {kind}, {} ended)", count(all), count(ended)),
+        });
+    groups.collect()
 }
 
 fn findings(out: &mut String, snapshot: &Snapshot) {
@@ -297,11 +309,33 @@ impl<const N: usize> Table<N> {
 mod tests {
     use super::super::fixture::full;
     use super::*;
-    use crate::snapshot::Process;
+    use crate::snapshot::{Process, Runtime};
 
     #[test]
     fn a_full_report() {
         insta::assert_snapshot!(text(&full()));
+    }
+
+    #[test]
+    fn runtimes_of_a_kind_share_a_line() {
+        let mut many = full();
+        let ended = Some(Duration::from_secs(9));
+        many.runtimes.push(Runtime {
+            ended_at: ended,
+            ..many.runtimes[0].clone()
+        });
+        many.runtimes.push(Runtime {
+            name: "one".to_owned(),
+            ended_at: ended,
+            ..full().runtimes.remove(0)
+        });
+        assert_eq!(
+            runtimes(&many),
+            [
+                "2 × api (multi_thread, 2 workers, 1 ended)",
+                "one (multi_thread, 2 workers, ended)"
+            ]
+        );
     }
 
     #[test]
