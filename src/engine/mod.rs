@@ -5,8 +5,8 @@
 //! for stalls (every half threshold), a *sample* of all counters, and a *step*
 //! of history, after which leaks are judged.
 //!
-//! [`Engine`] itself never reads a clock: it is driven with the time, by the
-//! thread here or by hand in a test.
+//! What judges never reads a clock: it is driven with the time and with what was
+//! counted, by the thread here or by hand in a test.
 
 mod history;
 mod leaking_site;
@@ -26,7 +26,7 @@ use crate::snapshot::{Finding, Lint, SiteId, Snapshot, TaskId, TaskSelection};
 
 use history::ProcessPast;
 use leaking_site::{IdleTasks, SitePast};
-use stalled_poll::StalledPoll;
+use stalled_poll::{Reading, StalledPoll};
 
 /// Time between two samples of all counters.
 const SAMPLE: Duration = Duration::from_millis(100);
@@ -171,7 +171,7 @@ impl Engine {
     /// Looks at what every worker polls right now.
     fn look(&mut self, now: Duration) {
         registry::watch(&mut self.watched);
-        self.stalls.look(now, &self.watched, &mut sched::stat);
+        self.stalls.look(now, &self.watched, &mut read_account);
     }
 
     /// Reads all counters.
@@ -224,6 +224,15 @@ impl Engine {
         findings.retain(|finding| fresh.contains(&(finding.lint, finding.site.id)));
         findings
     }
+}
+
+/// Reads a thread's account with the scheduler.
+fn read_account(tid: u32) -> Option<Reading> {
+    let stat = sched::stat(tid)?;
+    Some(Reading {
+        stat,
+        read_by: clock().now(),
+    })
 }
 
 /// The mean lifetime of a site's finished tasks.

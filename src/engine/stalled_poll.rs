@@ -2,15 +2,21 @@
 //!
 //! The wall clock alone would cry wolf: on a busy machine an innocent poll is
 //! descheduled for as long. So a poll that is a quarter of the threshold old
-//! gets a *baseline* of its thread's account with the scheduler, and it is a
-//! stall only once its **own time** since then, on a processor or asleep in the
-//! kernel, reaches 0.4 of the threshold. The account books a wait only when the
-//! wait ends, so of a thread that is runnable now, only the time it ran counts;
-//! and it books that at scheduler ticks, so a tick is taken off.
+//! gets a *baseline* of its thread's account with the scheduler. What it takes
+//! from then on is its **own time**, on a processor or asleep in the kernel, or
+//! a wait for a processor. Past the threshold it is a stall
 //!
-//! A poll that returned is judged again by the same rule, with its measured
-//! duration and its waits booked: that verdict is final. One that had no baseline (the engine itself was kept from running) is not
-//! judged, and counted as such.
+//! - if it hardly waited (a tenth of the time at most) and its own time reaches
+//!   0.4 of the threshold: the machine let it run, so the wall clock is right;
+//! - else only if its own time alone reaches the threshold.
+//!
+//! The account books a wait when it ends, so of a thread that is runnable now,
+//! only the time it ran counts; and that is booked at scheduler ticks, so a tick
+//! is taken off.
+//!
+//! A poll that returned is judged again, with its measured duration and its
+//! waits booked: that verdict is final. One that had no baseline (the engine
+//! itself was kept from running) is not judged, and counted as such.
 //!
 //! Where the system has no such account, the wall clock decides, and the
 //! snapshot says so.
@@ -54,6 +60,16 @@ struct Observed {
     stalled: bool,
 }
 
+/// A thread's account with the scheduler, and a moment after it was read.
+///
+/// After, because whoever reads may itself be descheduled in between: time that
+/// passed unseen must count as waited, never as the poll's own.
+#[derive(Clone, Copy)]
+pub(super) struct Reading {
+    pub(super) stat: SchedStat,
+    pub(super) read_by: Duration,
+}
+
 #[derive(Clone, Copy)]
 struct Baseline {
     at: Duration,
@@ -81,7 +97,7 @@ impl StalledPoll {
         &mut self,
         now: Duration,
         watched: &[Watched],
-        stat: &mut dyn FnMut(u32) -> Option<SchedStat>,
+        stat: &mut dyn FnMut(u32) -> Option<Reading>,
     ) {
         for site in self.sites.values_mut() {
             site.running.clear();
@@ -131,7 +147,7 @@ impl StalledPoll {
         watched: &Watched,
         worker: &mut Worker,
         polling: Polling,
-        stat: &mut dyn FnMut(u32) -> Option<SchedStat>,
+        stat: &mut dyn FnMut(u32) -> Option<Reading>,
     ) {
         let age = now.saturating_sub(polling.since);
         // A poll that is over, and whose measured duration never came.
@@ -147,13 +163,15 @@ impl StalledPoll {
         observed.age = age;
         match observed.baseline {
             None if age >= watched.threshold / 4 => {
-                let stat = watched.tid.and_then(stat);
-                observed.baseline = Some(Baseline { at: now, stat });
+                let reading = watched.tid.and_then(stat);
+                observed.baseline = Some(Baseline {
+                    at: reading.map_or(now, |reading| reading.read_by),
+                    stat: reading.map(|reading| reading.stat),
+                });
             }
             Some(baseline) if !observed.stalled && age >= watched.threshold => {
-                let stat = watched.tid.and_then(stat);
-                let own = baseline.own_time(now, now, stat);
-                observed.stalled = is_stall(own, watched.threshold);
+                let reading = watched.tid.and_then(stat);
+                observed.stalled = baseline.is_stall(now, now, reading, watched.threshold);
             }
             _ => {}
         }
@@ -183,7 +201,7 @@ impl StalledPoll {
         watched: &Watched,
         worker: &mut Worker,
         slow: FinishedSlowPoll,
-        stat: &mut dyn FnMut(u32) -> Option<SchedStat>,
+        stat: &mut dyn FnMut(u32) -> Option<Reading>,
     ) {
         if slow.number <= worker.judged {
             return;
@@ -203,8 +221,8 @@ impl StalledPoll {
             self.unjudged += 1;
             return;
         };
-        let own = baseline.own_time(slow.end, now, watched.tid.and_then(stat));
-        if is_stall(own, watched.threshold) {
+        let reading = watched.tid.and_then(stat);
+        if baseline.is_stall(slow.end, now, reading, watched.threshold) {
             let took = slow.end.saturating_sub(slow.start);
             let site = self.sites.entry(slow.site).or_default();
             site.seen(now, watched.threshold);
@@ -213,24 +231,30 @@ impl StalledPoll {
     }
 }
 
-/// Whether own time since the baseline makes a poll past the threshold a stall.
-fn is_stall(own: Duration, threshold: Duration) -> bool {
-    own >= threshold * 2 / 5
-}
-
 impl Baseline {
-    /// Time from the baseline to `until` that the poll spent on a processor or
-    /// asleep, by the account `stat` read at `now`: never too much.
-    fn own_time(&self, until: Duration, now: Duration, stat: Option<SchedStat>) -> Duration {
+    /// Whether a poll that lasted until `until`, past the threshold, is a stall
+    /// by the account read after `now`.
+    fn is_stall(
+        &self,
+        until: Duration,
+        now: Duration,
+        reading: Option<Reading>,
+        threshold: Duration,
+    ) -> bool {
         let elapsed = until.saturating_sub(self.at);
-        let (Some(base), Some(stat)) = (self.stat, stat) else {
-            return elapsed;
+        let (Some(base), Some(Reading { stat, .. })) = (self.stat, reading) else {
+            // Past the threshold by the only clock there is.
+            return true;
         };
         // Still in the poll, and not asleep: a wait may be under way.
         if stat.runnable && until == now {
-            return stat.ran.saturating_sub(base.ran + TICK).min(elapsed);
+            return stat.ran.saturating_sub(base.ran + TICK).min(elapsed) >= threshold;
         }
-        elapsed.saturating_sub(stat.waited.saturating_sub(base.waited))
+        // Never too much, since the account was read after `until`.
+        let waited = stat.waited.saturating_sub(base.waited);
+        let own = elapsed.saturating_sub(waited);
+        let hardly_waited = waited <= elapsed / 10;
+        own >= threshold || (hardly_waited && own >= threshold * 2 / 5)
     }
 }
 
@@ -318,7 +342,8 @@ mod tests {
                 polling,
                 slow: self.slow,
             };
-            self.lint.look(now, &[watched], &mut |_| self.stat);
+            let reading = self.stat.map(|stat| Reading { stat, read_by: now });
+            self.lint.look(now, &[watched], &mut |_| reading);
         }
 
         fn account(&mut self, ran: u64, waited: u64, runnable: bool) {
@@ -397,12 +422,30 @@ mod tests {
         machine.account(0, 0, true);
         machine.look(ms(3), Some(ms(0)));
         // A tick's worth may have been run before the poll.
-        machine.account(10, 5, true);
-        machine.look(ms(18), Some(ms(0)));
+        machine.account(19, 5, true);
+        machine.look(ms(28), Some(ms(0)));
         assert_eq!(machine.evidence(), None);
-        machine.account(14, 10, true);
-        machine.look(ms(27), Some(ms(0)));
-        assert_eq!(machine.evidence().unwrap().worst, ms(27));
+        machine.account(20, 10, true);
+        machine.look(ms(34), Some(ms(0)));
+        assert_eq!(machine.evidence().unwrap().worst, ms(34));
+        // It also holds when it has returned.
+        machine.account(22, 12, true);
+        machine.finish(ms(0), ms(36));
+        machine.look(ms(37), None);
+        assert_eq!(machine.evidence().unwrap().total, ms(36));
+    }
+
+    #[test]
+    fn a_poll_that_waited_needs_the_threshold_of_its_own() {
+        let mut machine = Machine::default();
+        machine.account(0, 0, true);
+        machine.look(ms(3), Some(ms(0)));
+        // 7 ms of work stretched to 30.
+        machine.account(7, 20, true);
+        machine.finish(ms(0), ms(30));
+        machine.look(ms(31), None);
+        assert_eq!(machine.evidence(), None);
+        assert_eq!(machine.lint.unjudged(), 0);
     }
 
     #[test]
