@@ -6,22 +6,15 @@
 //! folds the counts into what it keeps for good and hands the cell on. So the
 //! number of cells follows the threads that exist, not those that ever were.
 
-use std::cell::{Cell as LocalCell, RefCell};
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use super::clock::clock;
 use super::latency::Buckets;
 use super::published::{CurrentPoll, LatestSlowPoll, Poll};
-use super::record::Record;
-use super::registry;
 use super::sites::MAX_SITES;
 use super::sync::{Acquire, AtomicU64, Relaxed, add, raise};
-use super::tasks::TASKS;
-use crate::snapshot::{RuntimeId, SiteId, TaskId};
-
-/// Records that a thread finds again without a look-up in the table.
-const RECENT_RECORDS: usize = 64;
+use crate::snapshot::{SiteId, TaskId};
 
 /// Sites whose counters are allocated together.
 const SITES_PER_CHUNK: u32 = 64;
@@ -48,7 +41,7 @@ impl Default for SiteChunks {
 /// What one thread counted for one spawn site: one cache line.
 #[derive(Default)]
 #[repr(align(64))]
-struct SiteCounters {
+pub(crate) struct SiteCounters {
     spawned: AtomicU64,
     finished: AtomicU64,
     polls: AtomicU64,
@@ -123,7 +116,7 @@ impl SiteTotals {
 /// The owner's side: one thread, plain stores.
 impl Cell {
     #[inline]
-    fn site(&self, site: SiteId) -> Option<&SiteCounters> {
+    pub(crate) fn site(&self, site: SiteId) -> Option<&SiteCounters> {
         let chunk = self.sites.0.get((site.0 / SITES_PER_CHUNK) as usize)?;
         let chunk = match chunk.get() {
             Some(chunk) => chunk,
@@ -159,14 +152,13 @@ impl Cell {
         self.current.leave();
     }
 
+    /// Counts a poll; `site` are the counters that it belongs to, in this cell.
     #[inline]
-    pub(crate) fn count_poll(&self, site: SiteId, took: u64) {
+    pub(crate) fn count_poll(&self, site: &SiteCounters, took: u64) {
         self.latency.record(took);
-        if let Some(site) = self.site(site) {
-            add(&site.polls, 1);
-            add(&site.busy, took);
-            raise(&site.longest, took);
-        }
+        add(&site.polls, 1);
+        add(&site.busy, took);
+        raise(&site.longest, took);
     }
 
     /// Counts and publishes a poll over the threshold.
@@ -319,131 +311,6 @@ impl SiteCounters {
             spawned, finished, polls, busy, longest, slow_polls, lifetimes,
         ] {
             counter.store(0, Relaxed);
-        }
-    }
-}
-
-/// What a thread keeps for itself. It has no destructor, so it can be read at
-/// any time in a thread's life, its very end included.
-pub(crate) struct Seat {
-    /// The cells used last, so that a thread that serves one runtime and spawns
-    /// on another finds both at once.
-    recent: [LocalCell<Option<(RuntimeId, &'static Cell)>>; 2],
-    /// Records of tasks that this thread polled lately, by id.
-    records: [LocalCell<Option<(u64, &'static Record)>>; RECENT_RECORDS],
-    /// The innermost poll on this thread.
-    polling: LocalCell<Option<&'static Record>>,
-    /// Ticks at which it started.
-    since: LocalCell<u64>,
-    /// The thread's leases were returned: it is about to end.
-    leaving: LocalCell<bool>,
-}
-
-/// A thread's leases, returned when it ends.
-struct Leases(RefCell<Vec<(RuntimeId, &'static Cell)>>);
-
-thread_local! {
-    static SEAT: Seat = const {
-        Seat {
-            recent: [const { LocalCell::new(None) }; 2],
-            records: [const { LocalCell::new(None) }; RECENT_RECORDS],
-            polling: LocalCell::new(None),
-            since: LocalCell::new(0),
-            leaving: LocalCell::new(false),
-        }
-    };
-    static LEASES: Leases = const { Leases(RefCell::new(Vec::new())) };
-}
-
-/// Calls `f` with the thread's own seat.
-#[inline]
-pub(crate) fn with_seat<R>(f: impl FnOnce(&Seat) -> R) -> R {
-    SEAT.with(f)
-}
-
-impl Seat {
-    /// The innermost poll on this thread and the ticks at which it started.
-    #[inline]
-    pub(crate) fn polling(&self) -> (Option<&'static Record>, u64) {
-        (self.polling.get(), self.since.get())
-    }
-
-    #[inline]
-    pub(crate) fn set_polling(&self, record: Option<&'static Record>, since: u64) {
-        self.polling.set(record);
-        self.since.set(since);
-    }
-
-    /// The record of a live task: a worker mostly polls what it polled before.
-    #[inline]
-    pub(crate) fn record(&self, id: u64) -> Option<&'static Record> {
-        #[allow(clippy::cast_possible_truncation)] // It is below the length.
-        let recent = &self.records[(id % RECENT_RECORDS as u64) as usize];
-        match recent.get() {
-            // A record changes hands when its task ends.
-            Some((known, record)) if known == id && record.id() == id => Some(record),
-            _ => {
-                let record = TASKS.get(id)?;
-                recent.set(Some((id, record)));
-                Some(record)
-            }
-        }
-    }
-
-    /// Calls `f` with the cell that this thread leases for `runtime`.
-    #[inline]
-    pub(crate) fn with_cell<R>(&self, runtime: RuntimeId, f: impl FnOnce(&Cell) -> R) -> R {
-        // The remainder is below the length, so this is in bounds.
-        let recent = &self.recent[(runtime.0 % 2) as usize];
-        match recent.get() {
-            Some((id, cell)) if id == runtime => f(cell),
-            _ => self.with_other_cell(runtime, f),
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn with_other_cell<R>(&self, runtime: RuntimeId, f: impl FnOnce(&Cell) -> R) -> R {
-        let leased = LEASES.try_with(|leases| leases.cell(runtime));
-        match leased {
-            Ok(cell) if !self.leaving.get() => {
-                self.recent[(runtime.0 % 2) as usize].set(Some((runtime, cell)));
-                f(cell)
-            }
-            // A destructor of this thread spawns or polls after its leases were
-            // returned: lease for this one call.
-            _ => {
-                let cell = registry::lease(runtime);
-                let result = f(cell);
-                registry::release(runtime, cell);
-                result
-            }
-        }
-    }
-}
-
-impl Leases {
-    fn cell(&self, runtime: RuntimeId) -> &'static Cell {
-        let mut leases = self.0.borrow_mut();
-        if let Some((_, cell)) = leases.iter().find(|(id, _)| *id == runtime) {
-            return cell;
-        }
-        // A new runtime on this thread: a good moment to forget ended ones.
-        leases.retain(|(id, _)| registry::is_alive(*id));
-        let cell = registry::lease(runtime);
-        leases.push((runtime, cell));
-        cell
-    }
-}
-
-impl Drop for Leases {
-    fn drop(&mut self) {
-        with_seat(|seat| {
-            seat.leaving.set(true);
-            seat.recent.iter().for_each(|recent| recent.set(None));
-        });
-        for (runtime, cell) in self.0.take() {
-            registry::release(runtime, cell);
         }
     }
 }

@@ -32,6 +32,7 @@ pub(crate) mod record;
 pub(crate) mod recorder;
 pub(crate) mod registry;
 pub(crate) mod sched;
+mod seat;
 pub(crate) mod sites;
 mod slab;
 mod sync;

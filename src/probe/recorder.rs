@@ -2,10 +2,11 @@
 
 use std::panic::Location;
 
-use super::cells::{Cell, with_seat};
+use super::cells::Cell;
 use super::clock::{Clock, clock};
 use super::record::Birth;
 use super::registry::{self, RuntimeFacts};
+use super::seat::{Desk, Seat, with_seat};
 use super::sites::{OTHERS, SITES};
 use super::tasks::{Inserted, TASKS};
 use crate::snapshot::RuntimeId;
@@ -42,7 +43,7 @@ impl Recorder {
     pub(crate) fn spawned(&self, id: u64, parent: u64, location: &'static Location<'static>) {
         let site = SITES.intern(location);
         with_seat(|seat| {
-            let parent_record = seat.polling().0.filter(|record| record.id() == parent);
+            let parent_desk = seat.polling().0.filter(|desk| desk.record.id() == parent);
             seat.with_cell(self.runtime, |cell| {
                 cell.count_spawn(site);
                 let inserted = TASKS.insert(&Birth {
@@ -51,7 +52,7 @@ impl Recorder {
                     runtime: self.runtime,
                     spawned_at: self.clock.ticks(),
                     parent,
-                    parent_site: parent_record.map(|record| record.site()),
+                    parent_site: parent_desk.map(|desk| desk.record.site()),
                 });
                 if inserted == Inserted::EndedEarly {
                     cell.count_end(site, 0);
@@ -64,18 +65,15 @@ impl Recorder {
     #[inline]
     pub(crate) fn poll_starts(&self, id: u64) {
         with_seat(|seat| {
-            let record = seat.record(id);
-            seat.with_cell(self.runtime, |cell| {
-                let outer = seat.polling().0.map_or(0, |outer| outer.id());
-                let site = record.map_or(OTHERS, |record| record.site());
-                // Read last, so that the poll pays for as little as possible.
-                let now = self.clock.ticks();
-                if let Some(record) = record {
-                    record.poll_started(now, outer);
-                }
-                cell.enter(id, site, now);
-                seat.set_polling(record, now);
-            });
+            let desk = seat.desk(id, self.runtime);
+            let outer = seat.polling().0.map_or(0, |outer| outer.record.id());
+            // Read late, so that the poll pays for as little as possible.
+            let now = self.clock.ticks();
+            seat.set_polling(desk, now);
+            if let Some(Desk { record, cell, .. }) = desk {
+                record.poll_started(now, outer);
+                cell.enter(id, record.site(), now);
+            }
         });
     }
 
@@ -84,51 +82,63 @@ impl Recorder {
     pub(crate) fn poll_ended(&self, id: u64) {
         let now = self.clock.ticks();
         with_seat(|seat| {
-            let (record, since) = seat.polling();
-            let record = record.filter(|record| record.id() == id);
+            let (desk, since) = seat.polling();
             // Clocks of two processors may disagree by some ticks.
             let took = now.saturating_sub(since);
-            let outer = seat.with_cell(self.runtime, |cell| {
-                cell.leave();
-                let site = record.map_or(OTHERS, |record| record.site());
-                cell.count_poll(site, took);
-                if took > self.slow {
-                    cell.count_slow_poll(id, site, since, now);
-                }
-                let record = record?;
-                let outer = record.poll_ended(now, took);
-                if record.has_ended() {
-                    Self::give_back(cell, id, now);
-                }
-                (outer != 0).then_some(outer)
-            });
-            match outer {
-                None => seat.set_polling(None, 0),
-                Some(outer) => self.resume(outer),
+            let Some(Desk { record, cell, site }) = desk.filter(|desk| desk.record.id() == id)
+            else {
+                return self.unknown_poll_ended(seat, took);
+            };
+            cell.leave();
+            cell.count_poll(site, took);
+            let outer = record.poll_ended(now, took);
+            if took > self.slow {
+                cell.count_slow_poll(id, record.site(), since, now);
+            }
+            if record.has_ended() {
+                Self::give_back(cell, id, now);
+            }
+            if outer == 0 {
+                seat.set_polling(None, 0);
+            } else {
+                self.resume(seat, outer);
+            }
+        });
+    }
+
+    /// The end of a poll that could not be recorded: its task was ended by a
+    /// shutdown at the same moment, or its thread ends. It is still counted.
+    #[cold]
+    fn unknown_poll_ended(&self, seat: &Seat, took: u64) {
+        seat.set_polling(None, 0);
+        seat.with_cell(self.runtime, |cell| {
+            if let Some(others) = cell.site(OTHERS) {
+                cell.count_poll(others, took);
             }
         });
     }
 
     /// A poll inside of another task's poll has ended: that one goes on.
     #[cold]
-    fn resume(&self, outer: u64) {
-        let record = TASKS.get(outer);
-        with_seat(|seat| {
-            let since = record.map_or(0, |record| record.last_start());
-            seat.set_polling(record, since);
-            if let Some(record) = record.filter(|record| record.runtime() == self.runtime) {
-                seat.with_cell(self.runtime, |cell| cell.enter(outer, record.site(), since));
-            }
-        });
+    fn resume(&self, seat: &Seat, outer: u64) {
+        let runtime = TASKS
+            .get(outer)
+            .map_or(self.runtime, |record| record.runtime());
+        let desk = seat.desk(outer, runtime);
+        let since = desk.map_or(0, |desk| desk.record.last_start());
+        seat.set_polling(desk, since);
+        if let Some(Desk { record, cell, .. }) = desk {
+            cell.enter(outer, record.site(), since);
+        }
     }
 
     /// A task completed, panicked or was cancelled, within a poll or outside.
     #[inline]
     pub(crate) fn terminated(&self, id: u64) {
         with_seat(|seat| {
-            match seat.polling().0.filter(|record| record.id() == id) {
+            match seat.polling().0.filter(|desk| desk.record.id() == id) {
                 // The end of this poll is still to come, and needs the record.
-                Some(record) => record.mark_ended(),
+                Some(desk) => desk.record.mark_ended(),
                 None => seat.with_cell(self.runtime, |cell| {
                     Self::give_back(cell, id, self.clock.ticks());
                 }),

@@ -1,0 +1,166 @@
+//! What a thread keeps for itself: its cells, the tasks it polled lately, and
+//! the poll it is in.
+
+use std::cell::{Cell as LocalCell, RefCell};
+
+use super::cells::{Cell, SiteCounters};
+use super::record::Record;
+use super::registry;
+use super::tasks::TASKS;
+use crate::snapshot::RuntimeId;
+
+/// Tasks that a thread finds again without a look-up in the table.
+const RECENT: usize = 64;
+
+/// A thread's seat. It has no destructor, so it can be read at any time in a
+/// thread's life, its very end included.
+pub(crate) struct Seat {
+    /// The cells used last, so that a thread that serves one runtime and spawns
+    /// on another finds both at once.
+    cells: [LocalCell<Option<(RuntimeId, &'static Cell)>>; 2],
+    /// Tasks polled lately, by id.
+    desks: [LocalCell<Option<(u64, Desk)>>; RECENT],
+    /// The innermost poll on this thread.
+    polling: LocalCell<Option<Desk>>,
+    /// Ticks at which it started.
+    since: LocalCell<u64>,
+    /// The thread's leases were returned: it is about to end.
+    leaving: LocalCell<bool>,
+}
+
+/// All that this thread needs to record a poll of one task.
+#[derive(Clone, Copy)]
+pub(crate) struct Desk {
+    pub(crate) record: &'static Record,
+    /// This thread's cell for the task's runtime.
+    pub(crate) cell: &'static Cell,
+    /// The counters of the task's site in that cell.
+    pub(crate) site: &'static SiteCounters,
+}
+
+/// A thread's leases, returned when it ends.
+struct Leases(RefCell<Vec<(RuntimeId, &'static Cell)>>);
+
+thread_local! {
+    static SEAT: Seat = const {
+        Seat {
+            cells: [const { LocalCell::new(None) }; 2],
+            desks: [const { LocalCell::new(None) }; RECENT],
+            polling: LocalCell::new(None),
+            since: LocalCell::new(0),
+            leaving: LocalCell::new(false),
+        }
+    };
+    static LEASES: Leases = const { Leases(RefCell::new(Vec::new())) };
+}
+
+/// Calls `f` with the thread's own seat.
+#[inline]
+pub(crate) fn with_seat<R>(f: impl FnOnce(&Seat) -> R) -> R {
+    SEAT.with(f)
+}
+
+impl Seat {
+    /// The innermost poll on this thread, and the ticks at which it started.
+    #[inline]
+    pub(crate) fn polling(&self) -> (Option<Desk>, u64) {
+        (self.polling.get(), self.since.get())
+    }
+
+    #[inline]
+    pub(crate) fn set_polling(&self, desk: Option<Desk>, since: u64) {
+        self.polling.set(desk);
+        self.since.set(since);
+    }
+
+    /// Where to record a poll of a task of `runtime`: a worker mostly polls what
+    /// it polled before. `None` if the task is not known, or the thread ends.
+    #[inline]
+    pub(crate) fn desk(&self, id: u64, runtime: RuntimeId) -> Option<Desk> {
+        #[allow(clippy::cast_possible_truncation)] // It is below the length.
+        let recent = &self.desks[(id % RECENT as u64) as usize];
+        match recent.get() {
+            // A record changes hands when its task ends.
+            Some((known, desk)) if known == id && desk.record.id() == id => Some(desk),
+            _ => {
+                let desk = self.new_desk(id, runtime)?;
+                recent.set(Some((id, desk)));
+                Some(desk)
+            }
+        }
+    }
+
+    fn new_desk(&self, id: u64, runtime: RuntimeId) -> Option<Desk> {
+        let record = TASKS.get(id)?;
+        let cell = self.cell(runtime)?;
+        Some(Desk {
+            record,
+            cell,
+            site: cell.site(record.site())?,
+        })
+    }
+
+    /// The cell that this thread leases for `runtime`; `None` if the thread's
+    /// leases were returned, since it ends.
+    #[inline]
+    fn cell(&self, runtime: RuntimeId) -> Option<&'static Cell> {
+        // The remainder is below the length, so this is in bounds.
+        let recent = &self.cells[(runtime.0 % 2) as usize];
+        match recent.get() {
+            Some((id, cell)) if id == runtime => Some(cell),
+            _ => self.other_cell(runtime),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn other_cell(&self, runtime: RuntimeId) -> Option<&'static Cell> {
+        let leased = LEASES.try_with(|leases| leases.cell(runtime)).ok();
+        let cell = leased.filter(|_| !self.leaving.get())?;
+        self.cells[(runtime.0 % 2) as usize].set(Some((runtime, cell)));
+        Some(cell)
+    }
+
+    /// Calls `f` with this thread's cell for `runtime`, leased for this one call
+    /// if a destructor of the thread spawns or polls after its leases were
+    /// returned.
+    #[inline]
+    pub(crate) fn with_cell<R>(&self, runtime: RuntimeId, f: impl FnOnce(&Cell) -> R) -> R {
+        match self.cell(runtime) {
+            Some(cell) => f(cell),
+            None => {
+                let cell = registry::lease(runtime);
+                let result = f(cell);
+                registry::release(runtime, cell);
+                result
+            }
+        }
+    }
+}
+
+impl Leases {
+    fn cell(&self, runtime: RuntimeId) -> &'static Cell {
+        let mut leases = self.0.borrow_mut();
+        if let Some((_, cell)) = leases.iter().find(|(id, _)| *id == runtime) {
+            return cell;
+        }
+        // A new runtime on this thread: a good moment to forget ended ones.
+        leases.retain(|(id, _)| registry::is_alive(*id));
+        let cell = registry::lease(runtime);
+        leases.push((runtime, cell));
+        cell
+    }
+}
+
+impl Drop for Leases {
+    fn drop(&mut self) {
+        with_seat(|seat| {
+            seat.leaving.set(true);
+            seat.cells.iter().for_each(|cell| cell.set(None));
+            seat.desks.iter().for_each(|desk| desk.set(None));
+        });
+        for (runtime, cell) in self.0.take() {
+            registry::release(runtime, cell);
+        }
+    }
+}
