@@ -125,21 +125,6 @@ impl Cell {
         chunk.get((site.0 % SITES_PER_CHUNK) as usize)
     }
 
-    #[inline]
-    pub(crate) fn count_spawn(&self, site: SiteId) {
-        if let Some(site) = self.site(site) {
-            add(&site.spawned, 1);
-        }
-    }
-
-    #[inline]
-    pub(crate) fn count_end(&self, site: SiteId, lifetime: u64) {
-        if let Some(site) = self.site(site) {
-            add(&site.finished, 1);
-            add(&site.lifetimes, lifetime);
-        }
-    }
-
     /// Publishes the poll that starts.
     #[inline]
     pub(crate) fn enter(&self, task: u64, site: SiteId, since: u64) {
@@ -282,6 +267,19 @@ fn new_site_chunk() -> Box<[SiteCounters]> {
 }
 
 impl SiteCounters {
+    /// Owner only.
+    #[inline]
+    pub(crate) fn count_spawn(&self) {
+        add(&self.spawned, 1);
+    }
+
+    /// Owner only; `lifetime` in ticks.
+    #[inline]
+    pub(crate) fn count_end(&self, lifetime: u64) {
+        add(&self.finished, 1);
+        add(&self.lifetimes, lifetime);
+    }
+
     fn totals(&self) -> SiteTotals {
         let finished = self.finished.load(Acquire);
         SiteTotals {

@@ -78,15 +78,24 @@ impl Seat {
     #[inline]
     pub(crate) fn desk(&self, id: u64, runtime: RuntimeId) -> Option<Desk> {
         #[allow(clippy::cast_possible_truncation)] // It is below the length.
-        let recent = &self.desks[(id % RECENT as u64) as usize];
-        match recent.get() {
+        let recent = self.desks[(id % RECENT as u64) as usize].get();
+        match recent {
             // A record changes hands when its task ends.
             Some((known, desk)) if known == id && desk.record.id() == id => Some(desk),
             _ => {
                 let desk = self.new_desk(id, runtime)?;
-                recent.set(Some((id, desk)));
+                self.remember(id, desk);
                 Some(desk)
             }
+        }
+    }
+
+    /// Keeps a desk for the next poll of its task, unless the thread ends.
+    #[inline]
+    pub(crate) fn remember(&self, id: u64, desk: Desk) {
+        if !self.leaving.get() {
+            #[allow(clippy::cast_possible_truncation)] // It is below the length.
+            self.desks[(id % RECENT as u64) as usize].set(Some((id, desk)));
         }
     }
 
@@ -125,7 +134,7 @@ impl Seat {
     /// if a destructor of the thread spawns or polls after its leases were
     /// returned.
     #[inline]
-    pub(crate) fn with_cell<R>(&self, runtime: RuntimeId, f: impl FnOnce(&Cell) -> R) -> R {
+    pub(crate) fn with_cell<R>(&self, runtime: RuntimeId, f: impl FnOnce(&'static Cell) -> R) -> R {
         match self.cell(runtime) {
             Some(cell) => f(cell),
             None => {

@@ -61,11 +61,10 @@ struct Writer {
 }
 
 /// What became of a spawn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub(crate) enum Inserted {
-    /// The task is alive and has a record.
-    Alive,
+    /// The task is alive and has this record.
+    Alive(&'static Record),
     /// The task had ended before its spawn hook ran.
     EndedEarly,
     /// There is no room: four billion tasks are alive.
@@ -90,7 +89,7 @@ impl TaskTable {
 
     /// Makes the record of a new task. Takes the shard's lock; allocates when
     /// more tasks are alive than ever before.
-    pub(crate) fn insert(&self, birth: &Birth) -> Inserted {
+    pub(crate) fn insert(&'static self, birth: &Birth) -> Inserted {
         let shard = self.shard(birth.id);
         let mut writer = shard.lock();
         if writer.take_early(birth.id) {
@@ -112,7 +111,7 @@ impl TaskTable {
         }
         record.fill(slot, birth);
         shard.index.insert(&mut writer.index, key(birth.id), slot);
-        Inserted::Alive
+        Inserted::Alive(record)
     }
 
     /// The record of a live task. No lock, unless writers keep disturbing.
@@ -252,7 +251,7 @@ mod tests {
     #[test]
     fn a_record_lives_from_spawn_to_end() {
         let table = table();
-        assert_eq!(table.insert(&birth(7)), Inserted::Alive);
+        assert!(matches!(table.insert(&birth(7)), Inserted::Alive(_)));
         let record = table.get(7).unwrap();
         record.poll_started(10, 0);
         assert!(record.read().unwrap().running);
@@ -273,12 +272,12 @@ mod tests {
     #[test]
     fn a_record_is_recycled_clean() {
         let table = table();
-        assert_eq!(table.insert(&birth(32)), Inserted::Alive);
+        assert!(matches!(table.insert(&birth(32)), Inserted::Alive(_)));
         let first = table.get(32).unwrap();
         first.poll_started(1, 9);
         first.mark_ended();
         table.remove(32).unwrap();
-        assert_eq!(table.insert(&birth(64)), Inserted::Alive);
+        assert!(matches!(table.insert(&birth(64)), Inserted::Alive(_)));
         let second = table.get(64).unwrap();
         assert!(std::ptr::eq(first, second));
         assert!(!second.has_ended());
@@ -290,15 +289,15 @@ mod tests {
     fn an_end_before_its_spawn_leaves_nothing() {
         let table = table();
         assert_eq!(table.remove(5), None);
-        assert_eq!(table.insert(&birth(5)), Inserted::EndedEarly);
+        assert!(matches!(table.insert(&birth(5)), Inserted::EndedEarly));
         assert!(!table.contains(5));
         // Spawns after a shutdown do not push out one that is still awaited.
         assert_eq!(table.remove(5), None);
         for id in (32 + 5..).step_by(32).take(1_000) {
             assert_eq!(table.remove(id), None);
-            assert_eq!(table.insert(&birth(id)), Inserted::EndedEarly);
+            assert!(matches!(table.insert(&birth(id)), Inserted::EndedEarly));
         }
-        assert_eq!(table.insert(&birth(5)), Inserted::EndedEarly);
+        assert!(matches!(table.insert(&birth(5)), Inserted::EndedEarly));
         // Ids that only end (blocking tasks) do not pile up either.
         for id in 1..10_000 {
             assert_eq!(table.remove(id), None);
