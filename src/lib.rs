@@ -61,7 +61,7 @@
 //! # How it is built
 //!
 //! [`runtime`] sets hooks on a builder; the *probe* behind them records; the
-//! *engine* samples, keeps a few minutes of history and judges; [`snapshot`] is
+//! *engine* samples, keeps a few minutes of history and judges; [`mod@snapshot`] is
 //! the picture it gives; [`report`] and [`dashboard`] read nothing else.
 
 // The features above name what they add.

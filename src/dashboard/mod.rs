@@ -2,7 +2,7 @@
 //!
 //! [`run`] takes over the terminal, asks a [`Source`] for snapshots and draws
 //! them until the user has seen enough. It reads nothing but
-//! [`snapshot`](crate::snapshot), so it does not care whether the watched
+//! [`snapshot`](mod@crate::snapshot), so it does not care whether the watched
 //! program is this process.
 //!
 //! # How it is built

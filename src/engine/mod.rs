@@ -8,10 +8,12 @@
 //! What judges never reads a clock: it is driven with the time and with what was
 //! counted, by the thread here or by hand in a test.
 
+mod findings;
 mod history;
 mod leaking_site;
 mod picture;
 mod stalled_poll;
+mod task_list;
 
 use std::sync::{Condvar, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -211,7 +213,7 @@ impl Engine {
             .stalls
             .sites()
             .map(|(site, _)| (Lint::StalledPoll, site));
-        let leaks = picture::leaks(self).map(|(site, _)| (Lint::LeakingSite, site));
+        let leaks = findings::leaks(self).map(|(site, _)| (Lint::LeakingSite, site));
         let fresh: Vec<_> = stalls
             .chain(leaks)
             .filter(|(lint, site)| is_new(*lint, *site))
@@ -220,7 +222,7 @@ impl Engine {
             return Vec::new();
         }
         self.announced.extend(&fresh);
-        let mut findings = picture::findings(self);
+        let mut findings = findings::findings(self);
         findings.retain(|finding| fresh.contains(&(finding.lint, finding.site.id)));
         findings
     }

@@ -1,24 +1,19 @@
 //! Makes a [`Snapshot`] of what the engine knows and the probe counts.
 
-use std::collections::BTreeMap;
-use std::collections::BinaryHeap;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use super::Engine;
-use super::leaking_site::Leak;
+use super::findings::location;
+use super::{Engine, findings, task_list};
 use crate::format;
 use crate::probe::clock::clock;
 use crate::probe::latency::{BUCKETS, upper_bound};
-use crate::probe::record::TaskFacts;
 use crate::probe::registry::{self, WorkerFacts};
 use crate::probe::sched;
 use crate::probe::sites::{MAX_SITES, SITES};
-use crate::probe::tasks::TASKS;
 use crate::snapshot::{
-    CurrentPoll, Evidence, FORMAT_VERSION, Finding, FindingSite, LeakEvidence, Lint, Location,
-    NotMeasured, Parent, PollLatency, Process, Runtime, Site, SiteId, Snapshot, StallEvidence,
-    Task, TaskId, TaskSelection, TaskState, Worker,
+    CurrentPoll, Evidence, FORMAT_VERSION, Finding, NotMeasured, PollLatency, Process, Runtime,
+    Site, SiteId, Snapshot, TaskSelection, Worker,
 };
 
 /// The file name of the executable, which does not change.
@@ -33,8 +28,8 @@ static PROCESS_NAME: LazyLock<String> = LazyLock::new(|| {
 
 /// Takes the picture.
 pub(super) fn take(engine: &Engine, now: Duration, selection: TaskSelection) -> Snapshot {
-    let (tasks, tasks_omitted) = tasks(now, selection);
-    let findings = findings(engine);
+    let (tasks, tasks_omitted) = task_list::tasks(now, selection);
+    let findings = findings::findings(engine);
     let mut workers: Vec<Worker> = registry::workers()
         .iter()
         .map(|facts| worker(now, facts))
@@ -193,216 +188,6 @@ fn sites(engine: &Engine) -> Vec<Site> {
         .collect();
     sites.sort_by(|a, b| a.location.cmp(&b.location));
     sites
-}
-
-fn location(site: SiteId) -> Location {
-    match SITES.location(site) {
-        Some(location) => Location {
-            file: location.file().to_owned(),
-            line: location.line(),
-            column: location.column(),
-        },
-        None => Location {
-            file: "(all other sites)".to_owned(),
-            line: 0,
-            column: 0,
-        },
-    }
-}
-
-/// Walks the table of live tasks once and keeps the oldest that were asked for.
-fn tasks(now: Duration, selection: TaskSelection) -> (Vec<Task>, u64) {
-    let (site, limit) = match selection {
-        TaskSelection::None => return (Vec::new(), 0),
-        TaskSelection::Oldest(limit) => (None, limit),
-        TaskSelection::OfSite(site, limit) => (Some(site), limit),
-    };
-    let mut matching = 0;
-    // Ids count up, so the oldest have the lowest; the heap's top is the newest
-    // of those kept.
-    let mut oldest: BinaryHeap<ById> = BinaryHeap::new();
-    TASKS.for_each(|facts| {
-        if site.is_some_and(|site| site != facts.site) {
-            return;
-        }
-        matching += 1;
-        if oldest.len() < limit {
-            oldest.push(ById(*facts));
-        } else if let Some(mut newest) = oldest.peek_mut()
-            && facts.id < newest.0.id
-        {
-            *newest = ById(*facts);
-        }
-    });
-    let omitted = matching - oldest.len() as u64;
-    let mut tasks: BTreeMap<TaskId, Task> = oldest
-        .into_iter()
-        .map(|ById(facts)| (facts.id, task(now, &facts)))
-        .collect();
-    if site.is_some() {
-        add_ancestors(now, &mut tasks);
-    }
-    (tasks.into_values().collect(), omitted)
-}
-
-struct ById(TaskFacts);
-
-impl Ord for ById {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.0.id.cmp(&other.0.id)
-    }
-}
-
-impl PartialOrd for ById {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for ById {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.id == other.0.id
-    }
-}
-
-impl Eq for ById {}
-
-/// Adds all ancestors that are alive.
-fn add_ancestors(now: Duration, tasks: &mut BTreeMap<TaskId, Task>) {
-    let mut wanted: Vec<TaskId> = tasks.values().filter_map(parent_id).collect();
-    while let Some(id) = wanted.pop() {
-        if tasks.contains_key(&id) {
-            continue;
-        }
-        if let Some(facts) = TASKS.get(id.0).and_then(|record| record.read()) {
-            let ancestor = task(now, &facts);
-            wanted.extend(parent_id(&ancestor));
-            tasks.insert(id, ancestor);
-        }
-    }
-}
-
-fn parent_id(task: &Task) -> Option<TaskId> {
-    task.parent.map(|parent| parent.id)
-}
-
-fn task(now: Duration, facts: &TaskFacts) -> Task {
-    let spawned_at = clock().since_epoch(facts.spawned_at);
-    let last_start = clock().moment(facts.last_start);
-    let last_end = clock().moment(facts.last_end);
-    let state = match last_start {
-        Some(started) if facts.running => TaskState::Running {
-            since: now.saturating_sub(started),
-        },
-        _ => TaskState::Idle {
-            since: now.saturating_sub(last_end.unwrap_or(spawned_at)),
-        },
-    };
-    Task {
-        id: facts.id,
-        runtime: facts.runtime,
-        site: facts.site,
-        parent: (facts.parent != 0).then(|| Parent {
-            id: TaskId(facts.parent),
-            site: facts.parent_site,
-            finished: facts.parent_site.map(|_| !TASKS.contains(facts.parent)),
-        }),
-        spawned_at,
-        polls: facts.polls,
-        busy: clock().duration(facts.busy),
-        longest_poll: clock().duration(facts.longest),
-        last_poll_started: last_start,
-        last_poll_ended: last_end,
-        state,
-    }
-}
-
-/// Sites that leak, or did.
-pub(super) fn leaks(engine: &Engine) -> impl Iterator<Item = (SiteId, &Leak)> {
-    engine.sites.iter().enumerate().filter_map(|(id, past)| {
-        Some((SiteId(u32::try_from(id).unwrap_or(u32::MAX)), past.leak()?))
-    })
-}
-
-/// All findings: ongoing ones first, leaks before stalls, the newest first.
-pub(super) fn findings(engine: &Engine) -> Vec<Finding> {
-    let stalls = engine.stalls.sites().map(|(site, stalls)| {
-        let evidence = stalls.evidence();
-        Finding {
-            lint: Lint::StalledPoll,
-            message: stall_message(&evidence),
-            site: FindingSite {
-                id: site,
-                location: location(site),
-            },
-            first_seen: stalls.first_seen,
-            last_seen: stalls.last_seen,
-            ongoing: stalls.is_ongoing(),
-            evidence: Evidence::Stall(evidence),
-        }
-    });
-    let leaks = leaks(engine).map(|(site, leak)| Finding {
-        lint: Lint::LeakingSite,
-        message: leak_message(&leak.evidence),
-        site: FindingSite {
-            id: site,
-            location: location(site),
-        },
-        first_seen: leak.first_seen,
-        last_seen: leak.last_seen,
-        ongoing: leak.ongoing,
-        evidence: Evidence::Leak(leak.evidence.clone()),
-    });
-    let mut findings: Vec<Finding> = stalls.chain(leaks).collect();
-    findings.sort_by(|a, b| {
-        let key = |finding: &Finding| (!finding.ongoing, std::cmp::Reverse(finding.lint));
-        let newest_first = b.first_seen.cmp(&a.first_seen);
-        key(a)
-            .cmp(&key(b))
-            .then(newest_first)
-            .then(a.site.id.cmp(&b.site.id))
-    });
-    findings
-}
-
-fn stall_message(stall: &StallEvidence) -> String {
-    let worst = format::duration(stall.worst);
-    match stall.running.first() {
-        Some(running) => format!(
-            "a task spawned here blocks the event loop: task {} has been in one poll for {}, \
-             {} in all, the longest {worst}",
-            running.task,
-            format::duration(running.running_for),
-            format::plural(stall.stalls, "stall", "stalls"),
-        ),
-        None => format!(
-            "tasks spawned here blocked the event loop: {}, the longest {worst} (task {}), \
-             {} in total",
-            format::plural(stall.stalls, "stall", "stalls"),
-            stall.worst_task,
-            format::duration(stall.total),
-        ),
-    }
-}
-
-fn leak_message(leak: &LeakEvidence) -> String {
-    let floors: Vec<String> = leak
-        .floors
-        .iter()
-        .map(|floor| format::count(u64::from(*floor)))
-        .collect();
-    let over = leak.window * u32::try_from(leak.floors.len()).unwrap_or(u32::MAX);
-    format!(
-        "{} live tasks do not end: {} idle, {} of these left by a parent that finished; \
-         {} spawned and {} finished in {}; floor {}",
-        format::count(leak.live_tasks),
-        format::count(leak.idle_tasks),
-        format::count(leak.parent_finished),
-        format::count(leak.spawned),
-        format::count(leak.finished),
-        format::duration(over),
-        floors.join(" → "),
-    )
 }
 
 fn not_measured(engine: &Engine) -> Vec<NotMeasured> {
