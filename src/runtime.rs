@@ -98,6 +98,7 @@ fn install(
     let (config, errors) = config.overridden(|name| std::env::var_os(name));
     engine::note_config_errors(errors);
     if !config.instrument {
+        engine::note_bare_runtime();
         #[cfg(tokio_unstable)]
         hooks::install_user(builder, user);
         return None;

@@ -82,6 +82,11 @@ pub(crate) fn note_config_errors(errors: Vec<ConfigError>) {
     }
 }
 
+/// Counts a runtime that was built without instrumentation, as was asked for.
+pub(crate) fn note_bare_runtime() {
+    engine().bare_runtimes += 1;
+}
+
 /// Takes a picture of the process as it is now.
 ///
 /// Costs some microseconds per spawn site and worker, on the calling thread;
@@ -139,6 +144,8 @@ pub(crate) struct Engine {
     /// Findings that were logged.
     announced: Vec<(Lint, SiteId)>,
     config_errors: Vec<ConfigError>,
+    /// Runtimes that were built without instrumentation.
+    bare_runtimes: u64,
     cpu: Option<Duration>,
     no_thread: bool,
 }

@@ -56,7 +56,7 @@ fn process(engine: &Engine, findings: &[Finding]) -> Process {
         name: PROCESS_NAME.clone(),
         pid: std::process::id(),
         started_unix_ms: clock().epoch_unix_ms(),
-        tasks_measured: cfg!(tokio_unstable),
+        tasks_measured: cfg!(tokio_unstable) && !engine.sample.runtimes.is_empty(),
         live_tasks: totals.live(),
         spawned: totals.spawned,
         finished: totals.finished,
@@ -204,10 +204,25 @@ fn not_measured(engine: &Engine) -> Vec<NotMeasured> {
             "built without --cfg tokio_unstable, so Tokio has no task hooks; add it to rustflags"
                 .to_owned(),
         );
+    } else if engine.sample.runtimes.is_empty() {
+        add(
+            "tasks, polls, findings",
+            "no instrumented runtime was built yet".to_owned(),
+        );
     } else {
         add(
             "the future given to block_on, and tasks of a LocalSet",
             "Tokio runs no task hooks for them".to_owned(),
+        );
+    }
+    if engine.bare_runtimes > 0 {
+        let runtimes = format::plural(engine.bare_runtimes, "runtime", "runtimes");
+        add(
+            "tasks of bare runtimes",
+            format!(
+                "{runtimes} built with instrumentation switched off, by PLUMBER_INSTRUMENT=off or \
+                 Builder::instrument(false)"
+            ),
         );
     }
     if engine.stalls.unjudged() > 0 {

@@ -124,13 +124,10 @@ fn switched_off_only_the_users_hooks_are_left() {
         .unwrap();
     built.block_on(async { tokio::spawn(async {}).await.unwrap() });
     assert_eq!(calls.spawn.load(Relaxed), 1);
-    assert!(
-        runtime(
-            &tokio_plumber::snapshot(TaskSelection::None),
-            "switched-off"
-        )
-        .is_none()
-    );
+    let snapshot = tokio_plumber::snapshot(TaskSelection::None);
+    assert!(runtime(&snapshot, "switched-off").is_none());
+    let missing = &snapshot.not_measured;
+    assert!(missing.iter().any(|it| it.what == "tasks of bare runtimes"));
 }
 
 #[test]
