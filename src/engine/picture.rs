@@ -169,7 +169,7 @@ fn sites(engine: &Engine) -> Vec<Site> {
         .iter()
         .zip(&engine.sites)
         .enumerate()
-        .filter(|(_, (totals, _))| totals.totals.spawned > 0)
+        .filter(|(_, (totals, _))| totals.totals.spawned > 0 || totals.totals.polls > 0)
         .map(|(id, (totals, past))| {
             let id = SiteId(u32::try_from(id).unwrap_or(u32::MAX));
             Site {

@@ -1,7 +1,7 @@
 //! What is kept of one live task. Who may touch it, and when, is said in
 //! [`tasks`](super::tasks).
 
-use super::sync::{Acquire, AtomicBool, AtomicU32, AtomicU64, Relaxed, Release, add, fence, raise};
+use super::sync::{Acquire, AtomicU32, AtomicU64, Relaxed, Release, add, fence, raise};
 use crate::snapshot::{RuntimeId, SiteId, TaskId};
 
 /// The end of a list of free records.
@@ -17,18 +17,13 @@ pub(crate) struct Record {
     last_start: AtomicU64,
     /// Ticks; zero before the first poll ended.
     last_end: AtomicU64,
-    polls: AtomicU64,
+    /// Polls that started.
+    started: AtomicU64,
     /// Ticks spent in finished polls.
     busy: AtomicU64,
     /// Ticks.
     longest: AtomicU64,
-    /// Id of the task whose poll this task's poll runs inside of (a runtime
-    /// inside a task); zero where there is none.
-    outer: AtomicU64,
     site: AtomicU32,
-    running: AtomicBool,
-    /// It terminated inside its last poll, whose end is still to come.
-    ended: AtomicBool,
 
     spawned_at: AtomicU64,
     /// Tokio's id, zero where no task spawned it.
@@ -78,13 +73,10 @@ impl Record {
         fence(Release);
         self.last_start.store(0, Relaxed);
         self.last_end.store(0, Relaxed);
-        self.polls.store(0, Relaxed);
+        self.started.store(0, Relaxed);
         self.busy.store(0, Relaxed);
         self.longest.store(0, Relaxed);
-        self.outer.store(0, Relaxed);
         self.site.store(birth.site.0, Relaxed);
-        self.running.store(false, Relaxed);
-        self.ended.store(false, Relaxed);
         self.spawned_at.store(birth.spawned_at, Relaxed);
         self.parent.store(birth.parent, Relaxed);
         self.parent_site
@@ -124,38 +116,23 @@ impl Record {
         self.spawned_at.load(Relaxed)
     }
 
-    /// Ticks at which its last poll started.
-    pub(crate) fn last_start(&self) -> u64 {
-        self.last_start.load(Relaxed)
-    }
-
-    /// Poller only.
+    /// Starter only.
     #[inline]
-    pub(crate) fn poll_started(&self, at: u64, outer: u64) {
-        self.outer.store(outer, Relaxed);
+    pub(crate) fn poll_started(&self, at: u64) {
+        add(&self.started, 1);
         self.last_start.store(at, Relaxed);
-        self.running.store(true, Relaxed);
     }
 
-    /// Poller only; returns the id of the task that this poll ran inside of.
+    /// Ender only; `since` is when the poll started.
     #[inline]
-    pub(crate) fn poll_ended(&self, at: u64, took: u64) -> u64 {
-        self.last_end.store(at, Relaxed);
-        add(&self.polls, 1);
+    pub(crate) fn poll_ended(&self, since: u64, at: u64, took: u64) {
         add(&self.busy, took);
         raise(&self.longest, took);
-        self.running.store(false, Relaxed);
-        self.outer.load(Relaxed)
-    }
-
-    /// Poller only: the task terminated, and the end of this poll is to come.
-    pub(crate) fn mark_ended(&self) {
-        self.ended.store(true, Relaxed);
-    }
-
-    /// Poller only.
-    pub(crate) fn has_ended(&self) -> bool {
-        self.ended.load(Relaxed)
+        // Else the next poll is under way on another thread, and must not be
+        // taken for ended.
+        if self.last_start.load(Relaxed) == since {
+            self.last_end.store(at, Relaxed);
+        }
     }
 
     /// A reading of all fields that belong to one task; `None` if the record is
@@ -165,6 +142,9 @@ impl Record {
         if id == 0 {
             return None;
         }
+        let last_start = self.last_start.load(Relaxed);
+        let last_end = self.last_end.load(Relaxed);
+        let running = last_start > last_end;
         let facts = TaskFacts {
             id: TaskId(id),
             site: self.site(),
@@ -172,12 +152,15 @@ impl Record {
             parent: self.parent.load(Relaxed),
             parent_site: self.parent_site.load(Relaxed).checked_sub(1).map(SiteId),
             spawned_at: self.spawned_at(),
-            last_start: self.last_start(),
-            last_end: self.last_end.load(Relaxed),
-            polls: self.polls.load(Relaxed),
+            last_start,
+            last_end,
+            polls: self
+                .started
+                .load(Relaxed)
+                .saturating_sub(u64::from(running)),
             busy: self.busy.load(Relaxed),
             longest: self.longest.load(Relaxed),
-            running: self.running.load(Relaxed),
+            running,
         };
         // Pairs with the fence in `fill`.
         fence(Acquire);

@@ -6,7 +6,7 @@ use super::cells::Cell;
 use super::clock::{Clock, clock};
 use super::record::Birth;
 use super::registry::{self, RuntimeFacts};
-use super::seat::{Desk, Seat, with_seat};
+use super::seat::{Desk, Polling, Seat, with_seat};
 use super::sites::{OTHERS, SITES};
 use super::tasks::{Inserted, TASKS};
 use crate::snapshot::RuntimeId;
@@ -53,7 +53,7 @@ impl Recorder {
         location: &'static Location<'static>,
     ) {
         let site = SITES.intern(location);
-        let parent_desk = seat.polling().0.filter(|desk| desk.record.id() == parent);
+        let parent_site = seat.polling().filter(|polling| polling.id == parent);
         seat.with_cell(self.runtime, |cell| {
             let counters = cell.site(site);
             if let Some(counters) = counters {
@@ -65,14 +65,22 @@ impl Recorder {
                 runtime: self.runtime,
                 spawned_at: self.clock.ticks(),
                 parent,
-                parent_site: parent_desk.map(|desk| desk.record.site()),
+                parent_site: parent_site.map(|polling| polling.desk.site),
             });
             match (inserted, counters) {
                 // This thread may well be the one that polls it first.
-                (Inserted::Alive(record), Some(site)) => {
-                    seat.remember(id, Desk { record, cell, site });
+                (Inserted::Alive(record), Some(counters)) => {
+                    seat.remember(
+                        id,
+                        Desk {
+                            record,
+                            cell,
+                            site,
+                            counters,
+                        },
+                    );
                 }
-                (Inserted::EndedEarly, Some(site)) => site.count_end(0),
+                (Inserted::EndedEarly, Some(counters)) => counters.count_end(0),
                 _ => {}
             }
         });
@@ -89,13 +97,17 @@ impl Recorder {
     #[inline(never)]
     fn record_start(&self, seat: &Seat, id: u64) {
         let desk = seat.desk(id, self.runtime);
-        let outer = seat.polling().0.map_or(0, |outer| outer.record.id());
         // Read late, so that the poll pays for as little as possible.
-        let now = self.clock.ticks();
-        seat.set_polling(desk, now);
-        if let Some(Desk { record, cell, .. }) = desk {
-            record.poll_started(now, outer);
-            cell.enter(id, record.site(), now);
+        let since = self.clock.ticks();
+        if let Some(desk) = desk {
+            desk.record.poll_started(since);
+            desk.cell.enter(id, desk.site, since);
+            seat.enter(Polling {
+                id,
+                desk,
+                since,
+                ended: false,
+            });
         }
     }
 
@@ -108,61 +120,62 @@ impl Recorder {
 
     #[inline(never)]
     fn record_end(&self, seat: &Seat, id: u64, now: u64) {
-        let (desk, since) = seat.polling();
+        let Some(polling) = seat.polling().filter(|polling| polling.id == id) else {
+            return self.unknown_poll_ended(seat);
+        };
+        let Polling {
+            desk:
+                Desk {
+                    record,
+                    cell,
+                    site,
+                    counters,
+                },
+            since,
+            ended,
+            ..
+        } = polling;
         // Clocks of two processors may disagree by some ticks.
         let took = now.saturating_sub(since);
-        let Some(Desk { record, cell, site }) = desk.filter(|desk| desk.record.id() == id) else {
-            return self.unknown_poll_ended(seat, took);
-        };
         cell.leave();
-        cell.count_poll(site, took);
-        let outer = record.poll_ended(now, took);
-        if took > self.slow {
-            cell.count_slow_poll(id, record.site(), since, now);
+        cell.count_poll(counters, took);
+        if record.id() == id {
+            record.poll_ended(since, now, took);
         }
-        if record.has_ended() {
+        if took > self.slow {
+            cell.count_slow_poll(id, site, since, now);
+        }
+        if ended {
             Self::give_back(cell, id, now);
         }
-        if outer == 0 {
-            seat.set_polling(None, 0);
-        } else {
-            self.resume(seat, outer);
+        if let Some(outer) = seat.leave() {
+            // It goes on, on this thread.
+            outer
+                .desk
+                .cell
+                .enter(outer.id, outer.desk.site, outer.since);
         }
     }
 
-    /// The end of a poll that could not be recorded: its task was ended by a
-    /// shutdown at the same moment, or its thread ends. It is still counted.
+    /// The end of a poll whose start could not be recorded: its task had ended
+    /// in a shutdown at the same moment, or its thread ends. It is still
+    /// counted, without its duration.
     #[cold]
-    fn unknown_poll_ended(&self, seat: &Seat, took: u64) {
-        seat.set_polling(None, 0);
+    fn unknown_poll_ended(&self, seat: &Seat) {
         seat.with_cell(self.runtime, |cell| {
             if let Some(others) = cell.site(OTHERS) {
-                cell.count_poll(others, took);
+                cell.count_poll(others, 0);
             }
         });
-    }
-
-    /// A poll inside of another task's poll has ended: that one goes on.
-    #[cold]
-    fn resume(&self, seat: &Seat, outer: u64) {
-        let runtime = TASKS
-            .get(outer)
-            .map_or(self.runtime, |record| record.runtime());
-        let desk = seat.desk(outer, runtime);
-        let since = desk.map_or(0, |desk| desk.record.last_start());
-        seat.set_polling(desk, since);
-        if let Some(Desk { record, cell, .. }) = desk {
-            cell.enter(outer, record.site(), since);
-        }
     }
 
     /// A task completed, panicked or was cancelled, within a poll or outside.
     #[inline]
     pub(crate) fn terminated(&self, id: u64) {
         with_seat(|seat| {
-            match seat.polling().0.filter(|desk| desk.record.id() == id) {
-                // The end of this poll is still to come, and needs the record.
-                Some(desk) => desk.record.mark_ended(),
+            match seat.polling().filter(|polling| polling.id == id) {
+                // The end of this poll is still to come.
+                Some(polling) => seat.mark_ended(polling),
                 None => seat.with_cell(self.runtime, |cell| {
                     Self::give_back(cell, id, self.clock.ticks());
                 }),
@@ -183,5 +196,64 @@ impl Recorder {
 impl Drop for Recorder {
     fn drop(&mut self) {
         registry::end_runtime(self.runtime);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::super::registry::Sample;
+    use super::*;
+
+    /// Tokio lets go of a task before it runs the after hook: the task may be
+    /// polled on another thread, and end there, before that hook comes.
+    #[test]
+    fn a_task_may_end_elsewhere_before_its_poll_is_booked() {
+        let recorder = Recorder::new(RuntimeFacts::default());
+        let id = u64::MAX - 7;
+        recorder.spawned(id, 0, Location::caller());
+        recorder.poll_starts(id);
+        thread::scope(|scope| {
+            let other = scope.spawn(|| {
+                recorder.poll_starts(id);
+                recorder.terminated(id);
+                assert!(TASKS.contains(id));
+                recorder.poll_ended(id);
+                assert!(!TASKS.contains(id));
+            });
+            other.join().unwrap();
+        });
+        recorder.poll_ended(id);
+        with_seat(|seat| assert!(seat.polling().is_none()));
+        let mut sample = Sample::default();
+        registry::sample(&mut sample);
+        let facts = sample
+            .runtimes
+            .iter()
+            .find(|runtime| runtime.id == recorder.runtime());
+        let totals = facts.unwrap().totals;
+        assert_eq!((totals.spawned, totals.finished, totals.polls), (1, 1, 2));
+        let workers = registry::workers();
+        let mut own = workers
+            .iter()
+            .filter(|worker| worker.thread.runtime == recorder.runtime());
+        assert!(own.all(|worker| worker.polling.is_none()));
+    }
+
+    #[test]
+    fn a_late_end_does_not_make_the_next_poll_idle() {
+        let recorder = Recorder::new(RuntimeFacts::default());
+        let id = u64::MAX - 8;
+        recorder.spawned(id, 0, Location::caller());
+        recorder.poll_starts(id);
+        thread::scope(|scope| {
+            scope.spawn(|| recorder.poll_starts(id)).join().unwrap();
+        });
+        recorder.poll_ended(id);
+        let facts = TASKS.get(id).unwrap().read().unwrap();
+        assert_eq!((facts.running, facts.polls), (true, 1));
+        recorder.terminated(id);
+        assert!(!TASKS.contains(id));
     }
 }

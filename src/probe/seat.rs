@@ -7,7 +7,7 @@ use super::cells::{Cell, SiteCounters};
 use super::record::Record;
 use super::registry;
 use super::tasks::TASKS;
-use crate::snapshot::RuntimeId;
+use crate::snapshot::{RuntimeId, SiteId};
 
 /// Tasks that a thread finds again without a look-up in the table.
 const RECENT: usize = 64;
@@ -21,9 +21,9 @@ pub(crate) struct Seat {
     /// Tasks polled lately, by id.
     desks: [LocalCell<Option<(u64, Desk)>>; RECENT],
     /// The innermost poll on this thread.
-    polling: LocalCell<Option<Desk>>,
-    /// Ticks at which it started.
-    since: LocalCell<u64>,
+    polling: LocalCell<Option<Polling>>,
+    /// Polls that this one runs inside of: runtimes inside of tasks.
+    depth: LocalCell<u32>,
     /// The thread's leases were returned: it is about to end.
     leaving: LocalCell<bool>,
 }
@@ -34,12 +34,29 @@ pub(crate) struct Desk {
     pub(crate) record: &'static Record,
     /// This thread's cell for the task's runtime.
     pub(crate) cell: &'static Cell,
-    /// The counters of the task's site in that cell.
-    pub(crate) site: &'static SiteCounters,
+    pub(crate) site: SiteId,
+    /// The counters of that site in that cell.
+    pub(crate) counters: &'static SiteCounters,
 }
 
-/// A thread's leases, returned when it ends.
-struct Leases(RefCell<Vec<(RuntimeId, &'static Cell)>>);
+/// A poll on this thread.
+#[derive(Clone, Copy)]
+pub(crate) struct Polling {
+    pub(crate) id: u64,
+    pub(crate) desk: Desk,
+    /// Ticks at which it started.
+    pub(crate) since: u64,
+    /// The task terminated in this poll.
+    pub(crate) ended: bool,
+}
+
+/// What a thread keeps that needs a destructor.
+struct Leases {
+    /// The thread's cells, returned when it ends.
+    cells: RefCell<Vec<(RuntimeId, &'static Cell)>>,
+    /// Polls that the present one runs inside of, outermost first.
+    outer: RefCell<Vec<Polling>>,
+}
 
 thread_local! {
     static SEAT: Seat = const {
@@ -47,11 +64,13 @@ thread_local! {
             cells: [const { LocalCell::new(None) }; 2],
             desks: [const { LocalCell::new(None) }; RECENT],
             polling: LocalCell::new(None),
-            since: LocalCell::new(0),
+            depth: LocalCell::new(0),
             leaving: LocalCell::new(false),
         }
     };
-    static LEASES: Leases = const { Leases(RefCell::new(Vec::new())) };
+    static LEASES: Leases = const {
+        Leases { cells: RefCell::new(Vec::new()), outer: RefCell::new(Vec::new()) }
+    };
 }
 
 /// Calls `f` with the thread's own seat.
@@ -61,16 +80,56 @@ pub(crate) fn with_seat<R>(f: impl FnOnce(&Seat) -> R) -> R {
 }
 
 impl Seat {
-    /// The innermost poll on this thread, and the ticks at which it started.
+    /// The innermost poll on this thread.
     #[inline]
-    pub(crate) fn polling(&self) -> (Option<Desk>, u64) {
-        (self.polling.get(), self.since.get())
+    pub(crate) fn polling(&self) -> Option<Polling> {
+        self.polling.get()
     }
 
+    /// Notes that the task of the innermost poll terminated in it.
+    pub(crate) fn mark_ended(&self, polling: Polling) {
+        self.polling.set(Some(Polling {
+            ended: true,
+            ..polling
+        }));
+    }
+
+    /// A poll starts.
     #[inline]
-    pub(crate) fn set_polling(&self, desk: Option<Desk>, since: u64) {
-        self.polling.set(desk);
-        self.since.set(since);
+    pub(crate) fn enter(&self, polling: Polling) {
+        if let Some(outer) = self.polling.replace(Some(polling)) {
+            self.push(outer);
+        }
+    }
+
+    /// The innermost poll has ended; returns the one around it.
+    #[inline]
+    pub(crate) fn leave(&self) -> Option<Polling> {
+        let outer = if self.depth.get() == 0 {
+            None
+        } else {
+            self.pop()
+        };
+        self.polling.set(outer);
+        outer
+    }
+
+    #[cold]
+    fn push(&self, outer: Polling) {
+        let pushed = LEASES.try_with(|leases| leases.outer.borrow_mut().push(outer));
+        // A thread that ends has nowhere to keep it; its poll is then unknown.
+        if pushed.is_ok() {
+            self.depth.set(self.depth.get() + 1);
+        }
+    }
+
+    #[cold]
+    fn pop(&self) -> Option<Polling> {
+        self.depth.set(self.depth.get() - 1);
+        LEASES
+            .try_with(|leases| leases.outer.borrow_mut().pop())
+            .ok()
+            .flatten()
     }
 
     /// Where to record a poll of a task of `runtime`: a worker mostly polls what
@@ -102,10 +161,12 @@ impl Seat {
     fn new_desk(&self, id: u64, runtime: RuntimeId) -> Option<Desk> {
         let record = TASKS.get(id)?;
         let cell = self.cell(runtime)?;
+        let site = record.site();
         Some(Desk {
             record,
             cell,
-            site: cell.site(record.site())?,
+            site,
+            counters: cell.site(site)?,
         })
     }
 
@@ -149,7 +210,7 @@ impl Seat {
 
 impl Leases {
     fn cell(&self, runtime: RuntimeId) -> &'static Cell {
-        let mut leases = self.0.borrow_mut();
+        let mut leases = self.cells.borrow_mut();
         if let Some((_, cell)) = leases.iter().find(|(id, _)| *id == runtime) {
             return cell;
         }
@@ -168,7 +229,7 @@ impl Drop for Leases {
             seat.cells.iter().for_each(|cell| cell.set(None));
             seat.desks.iter().for_each(|desk| desk.set(None));
         });
-        for (runtime, cell) in self.0.take() {
+        for (runtime, cell) in self.cells.take() {
             registry::release(runtime, cell);
         }
     }

@@ -1,7 +1,7 @@
 //! Atomics, from one place, so that `tests/loom` can put loom's in theirs.
 
 pub(super) use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-pub(super) use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, fence};
+pub(super) use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, fence};
 
 /// A `const fn` here; a plain one with loom, whose atomics cannot be constants.
 macro_rules! const_fn {

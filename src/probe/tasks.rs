@@ -4,9 +4,16 @@
 //!
 //! - **Spawner** (the thread in the spawn hook): takes a free record and fills
 //!   it in under the shard's lock, before the task can be polled.
-//! - **Poller** (the thread between the before and after hooks; Tokio polls a
-//!   task on one thread at a time and hands it over with release and acquire):
-//!   the only writer of times, counts and state, with plain relaxed stores.
+//! - **Starter** (the thread in the before hook): writes the number and the start
+//!   of polls, with plain relaxed stores. Tokio polls a task on one thread at a
+//!   time and hands it over with release and acquire, so starters take turns.
+//! - **Ender** (the thread in the after hook): adds the poll's duration. By then
+//!   the task may be polled *on another thread* again, may even have ended there
+//!   and its record have changed hands: Tokio lets go of a task before it runs
+//!   the hook. So an ender touches a record only if it still is the task's, and
+//!   writes no field that a starter writes. Two enders at the very same moment
+//!   can lose one of two durations of this task; counts are not theirs, and
+//!   everything per site and thread is exact.
 //! - **Finisher** (the after hook of the last poll, or the terminate hook when
 //!   the task ends outside a poll): gives the record back under the lock.
 //! - **Engine**: reads any record at any time. Each field is whole; that they
@@ -253,9 +260,10 @@ mod tests {
         let table = table();
         assert!(matches!(table.insert(&birth(7)), Inserted::Alive(_)));
         let record = table.get(7).unwrap();
-        record.poll_started(10, 0);
-        assert!(record.read().unwrap().running);
-        assert_eq!(record.poll_ended(14, 4), 0);
+        record.poll_started(10);
+        let facts = record.read().unwrap();
+        assert_eq!((facts.running, facts.polls), (true, 0));
+        record.poll_ended(10, 14, 4);
         let facts = record.read().unwrap();
         assert_eq!((facts.polls, facts.busy, facts.longest), (1, 4, 4));
         assert_eq!(
@@ -274,13 +282,11 @@ mod tests {
         let table = table();
         assert!(matches!(table.insert(&birth(32)), Inserted::Alive(_)));
         let first = table.get(32).unwrap();
-        first.poll_started(1, 9);
-        first.mark_ended();
+        first.poll_started(1);
         table.remove(32).unwrap();
         assert!(matches!(table.insert(&birth(64)), Inserted::Alive(_)));
         let second = table.get(64).unwrap();
         assert!(std::ptr::eq(first, second));
-        assert!(!second.has_ended());
         let facts = second.read().unwrap();
         assert_eq!((facts.last_start, facts.running), (0, false));
     }

@@ -22,8 +22,7 @@ mod snapshot {
 
 mod sync {
     pub(crate) use loom::sync::atomic::{
-        AtomicBool, AtomicU32, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
-        fence,
+        AtomicU32, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release, fence,
     };
 
     macro_rules! const_fn {
