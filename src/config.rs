@@ -22,8 +22,9 @@ pub struct Config {
     /// Whether the runtime is instrumented at all; `PLUMBER_INSTRUMENT=off`
     /// builds it bare, at no cost.
     pub instrument: bool,
-    /// A poll longer than this is a stall; `None` looks for none.
-    /// `PLUMBER_STALL_MS` in milliseconds, `0` for none.
+    /// A poll longer than this is a stall; `None` or zero looks for none, more
+    /// than an hour counts as an hour. `PLUMBER_STALL_MS` in milliseconds, `0`
+    /// for none.
     pub stall_threshold: Option<Duration>,
 }
 
@@ -71,7 +72,8 @@ impl Config {
         }
     }
 
-    /// Applies the variables that are accepted, and returns the others.
+    /// Applies the variables that are accepted, and returns the others; brings
+    /// what the code set into the same bounds.
     pub(crate) fn overridden<V: AsRef<OsStr>>(
         mut self,
         variable: impl Fn(&str) -> Option<V>,
@@ -111,6 +113,11 @@ impl Config {
             }
             _ => false,
         });
+        let longest = Duration::from_millis(MAX_STALL_MS);
+        let threshold = self
+            .stall_threshold
+            .filter(|threshold| !threshold.is_zero());
+        self.stall_threshold = threshold.map(|threshold| threshold.min(longest));
         (self, errors)
     }
 }
@@ -136,6 +143,23 @@ mod tests {
         assert!(!config.instrument);
         assert!(errors.is_empty());
         assert_eq!(with(&[(STALL_MS, "0")]).0.stall_threshold, None);
+    }
+
+    #[test]
+    fn what_the_code_sets_is_brought_into_bounds() {
+        let set = |threshold| {
+            let config = Config {
+                stall_threshold: Some(threshold),
+                ..Config::default()
+            };
+            config.overridden(|_| None::<String>).0.stall_threshold
+        };
+        assert_eq!(set(Duration::ZERO), None);
+        assert_eq!(set(Duration::MAX), Some(Duration::from_secs(3_600)));
+        assert_eq!(
+            set(Duration::from_micros(1)),
+            Some(Duration::from_micros(1))
+        );
     }
 
     #[test]

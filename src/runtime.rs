@@ -201,7 +201,9 @@ impl Builder {
     /// As [`tokio::runtime::Builder::build`]; the probe adds none.
     pub fn build(&mut self) -> io::Result<Runtime> {
         let recorder = self.install(self.flavor);
-        let inner = self.inner.build()?;
+        let built = self.inner.build();
+        self.clear_hooks();
+        let inner = built?;
         if let Some(recorder) = recorder {
             let workers = inner.metrics().num_workers();
             registry::set_worker_threads(recorder.runtime(), workers);
@@ -222,11 +224,19 @@ impl Builder {
     #[allow(clippy::needless_pass_by_value)]
     pub fn build_local(&mut self, options: LocalOptions) -> io::Result<LocalRuntime> {
         let recorder = self.install(Flavor::Local);
-        let inner = self.inner.build_local(options)?;
+        let built = self.inner.build_local(options);
+        self.clear_hooks();
+        let inner = built?;
         if let Some(recorder) = recorder {
             registry::set_worker_threads(recorder.runtime(), 1);
         }
         Ok(LocalRuntime { inner })
+    }
+
+    /// The next build sets them again.
+    fn clear_hooks(&mut self) {
+        #[cfg(tokio_unstable)]
+        hooks::clear(&mut self.inner);
     }
 
     fn install(&mut self, flavor: Flavor) -> Option<Arc<Recorder>> {

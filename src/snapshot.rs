@@ -519,7 +519,7 @@ pub struct LeakEvidence {
     pub finished: u64,
     /// Live tasks when it was last judged.
     pub live_tasks: u64,
-    /// Of these, tasks that were not polled for at least a window.
+    /// Live tasks spawned in those windows and not polled for at least one.
     pub idle_tasks: u64,
     /// Of the idle ones, tasks whose parent has finished.
     pub parent_finished: u64,

@@ -7,11 +7,15 @@
 //! - A window is at least twice as long as the site's tasks live on average, so
 //!   that tasks which merely take their time are gone before it ends. Longer
 //!   windows are tried too, so that a slow leak shows as well.
-//! - The growth must consist of tasks that do nothing: not polled for at least
-//!   a window.
+//! - The growth must consist of tasks that do nothing: of those spawned in the
+//!   time judged, three quarters of it were not polled for at least a window.
 //! - How many rises in a row are asked for depends on what else is known; see
 //!   [`Suspicion`]. A connection pool that fills up looks like a leak for a
 //!   while, too.
+//!
+//! The windows must fit into the past that is kept. So a site whose tasks live
+//! for more than nine seconds on average is judged only if their parents have
+//! finished, and one whose tasks live for more than half a minute is not judged.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -32,7 +36,7 @@ const SHORTEST_WINDOW: usize = 2;
 const LEAST_GROWTH: u32 = 3;
 
 /// What the tasks that make up the growth look like, strongest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Suspicion {
     /// Idle, and most of the tasks that spawned them have finished: nobody is
     /// left who would wait for them.
@@ -57,10 +61,30 @@ impl Suspicion {
     }
 }
 
-/// What a look at the task table says about a site's tasks.
+/// Something to look up in the task table: how many of a site's live tasks were
+/// spawned in the last `windows` windows and idle for at least one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Question {
+    /// Length of a window, in steps.
+    window: usize,
+    windows: usize,
+}
+
+impl Question {
+    /// Idle for at least this long.
+    pub(super) fn idle_for(self) -> Duration {
+        STEP * u32::try_from(self.window).unwrap_or(u32::MAX)
+    }
+
+    /// Spawned at most this long ago.
+    pub(super) fn spawned_within(self) -> Duration {
+        self.idle_for() * u32::try_from(self.windows).unwrap_or(u32::MAX)
+    }
+}
+
+/// The answer to a [`Question`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct IdleTasks {
-    /// Live tasks not polled for the time asked about.
     pub(super) idle: u64,
     /// Of these, tasks whose parent has finished.
     pub(super) parent_finished: u64,
@@ -83,6 +107,8 @@ struct Step {
     floor: u32,
     spawned: u64,
     finished: u64,
+    /// Ticks.
+    lifetimes: u64,
 }
 
 /// A leak that was found.
@@ -115,6 +141,7 @@ impl SitePast {
             floor,
             spawned: totals.spawned,
             finished: totals.finished,
+            lifetimes: self.latest.lifetimes,
         });
     }
 
@@ -127,16 +154,44 @@ impl SitePast {
         self.leak.as_ref()
     }
 
-    /// Judges the site at the end of a step. `mean_lifetime` is that of its
-    /// finished tasks; `idle_for` looks at the task table and is called only
-    /// for a site whose floor rises.
+    /// The lifetimes of the site's tasks that finished in the past that is kept,
+    /// or ever if none did: their sum in ticks, and their number.
+    pub(super) fn lifetimes(&self) -> (u64, u64) {
+        let (sum, n) = (self.latest.lifetimes, self.latest.totals.finished);
+        match self.steps.front() {
+            Some(first) if n > first.finished => (sum - first.lifetimes, n - first.finished),
+            _ => (sum, n),
+        }
+    }
+
+    /// What must be known of the site's tasks to judge it at the end of a step:
+    /// nothing, unless its floor rises.
+    pub(super) fn questions(&self, mean_lifetime: Option<Duration>) -> Vec<Question> {
+        let lifetime_steps = mean_lifetime.map_or(0, |lifetime| {
+            (lifetime * 2).as_nanos().div_ceil(STEP.as_nanos())
+        });
+        let shortest = usize::try_from(lifetime_steps)
+            .unwrap_or(KEPT)
+            .max(SHORTEST_WINDOW);
+        // Each window twice as long as the one before, as far as the past goes.
+        std::iter::successors(Some(shortest), |window| Some(window.saturating_mul(2)))
+            .take_while(|window| window.saturating_mul(4) <= self.steps.len())
+            .flat_map(|window| [4, 5, 13].map(|windows| Question { window, windows }))
+            .filter(|question| self.rise(*question).is_some())
+            .collect()
+    }
+
+    /// Judges the site by the answers to its [`questions`](Self::questions).
     pub(super) fn judge(
         &mut self,
         now: Duration,
         mean_lifetime: Option<Duration>,
-        mut idle_for: impl FnMut(Duration) -> IdleTasks,
+        answers: Vec<(Question, IdleTasks)>,
     ) {
-        if let Some(evidence) = self.find(mean_lifetime, &mut idle_for) {
+        let found = answers
+            .into_iter()
+            .find_map(|(question, idle)| self.find(question, idle, mean_lifetime));
+        if let Some(evidence) = found {
             let first_seen = self.leak.as_ref().map_or(now, |leak| leak.first_seen);
             self.leak = Some(Leak {
                 first_seen,
@@ -167,43 +222,15 @@ impl SitePast {
 
     fn find(
         &self,
+        question: Question,
+        idle: IdleTasks,
         mean_lifetime: Option<Duration>,
-        idle_for: &mut impl FnMut(Duration) -> IdleTasks,
     ) -> Option<LeakEvidence> {
-        let lifetime_steps = mean_lifetime.map_or(0, |lifetime| {
-            (lifetime * 2).as_nanos().div_ceil(STEP.as_nanos())
-        });
-        let shortest = usize::try_from(lifetime_steps)
-            .unwrap_or(KEPT)
-            .max(SHORTEST_WINDOW);
-        // Each window twice as long as the one before, as far as the past goes.
-        std::iter::successors(Some(shortest), |window| Some(window * 2))
-            .take_while(|window| window * 4 <= self.steps.len())
-            .find_map(|window| self.find_in(window, mean_lifetime, idle_for))
-    }
-
-    fn find_in(
-        &self,
-        window: usize,
-        mean_lifetime: Option<Duration>,
-        idle_for: &mut impl FnMut(Duration) -> IdleTasks,
-    ) -> Option<LeakEvidence> {
-        let rise = self.rise(4, window)?;
-        let length = STEP * u32::try_from(window).unwrap_or(u32::MAX);
-        let idle = idle_for(length);
-        let suspicion = rise.suspicion(&idle);
-        let (windows, shortest) = suspicion.asks_for(mean_lifetime.is_none());
-        if window < shortest {
-            return None;
-        }
-        let rise = self.rise(windows, window)?;
-        // Idle tasks must make up the growth of the longer time, too.
-        if rise.suspicion(&idle) > suspicion {
-            return None;
-        }
-        Some(LeakEvidence {
+        let rise = self.rise(question)?;
+        let (windows, shortest) = rise.suspicion(&idle).asks_for(mean_lifetime.is_none());
+        (question.windows >= windows && question.window >= shortest).then(|| LeakEvidence {
             floors: rise.floors,
-            window: length,
+            window: question.idle_for(),
             spawned: rise.spawned,
             finished: rise.finished,
             live_tasks: self.latest.totals.live(),
@@ -214,8 +241,8 @@ impl SitePast {
         })
     }
 
-    /// The floors of the last `windows` windows, if they rise all the way.
-    fn rise(&self, windows: usize, window: usize) -> Option<Rise> {
+    /// The floors of the last windows, if they rise all the way.
+    fn rise(&self, Question { window, windows }: Question) -> Option<Rise> {
         let first = self.steps.len().checked_sub(windows.checked_mul(window)?)?;
         let steps: Vec<Step> = self.steps.range(first..).copied().collect();
         let floors: Vec<u32> = steps
@@ -246,7 +273,7 @@ struct Rise {
 
 impl Rise {
     fn suspicion(&self, tasks: &IdleTasks) -> Suspicion {
-        if tasks.idle * 10 < u64::from(self.growth) * 9 {
+        if tasks.idle * 4 < u64::from(self.growth) * 3 {
             Suspicion::Active
         } else if tasks.parent_finished * 2 >= tasks.idle {
             Suspicion::Abandoned
@@ -295,7 +322,11 @@ mod tests {
 
         fn judge(&mut self, lifetime: Option<Duration>, tasks: &IdleTasks) -> bool {
             let now = Duration::from_secs(self.seconds);
-            self.past.judge(now, lifetime, |_| tasks.clone());
+            let questions = self.past.questions(lifetime).into_iter();
+            let answers = questions
+                .map(|question| (question, tasks.clone()))
+                .collect();
+            self.past.judge(now, lifetime, answers);
             self.past.leak().is_some_and(|leak| leak.ongoing)
         }
 

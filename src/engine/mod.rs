@@ -10,24 +10,25 @@
 
 mod findings;
 mod history;
+mod idle_tasks;
 mod leaking_site;
 mod picture;
 mod stalled_poll;
 mod task_list;
 
-use std::sync::{Condvar, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::{Condvar, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
 use std::time::Duration;
 
 use crate::config::ConfigError;
-use crate::probe::cells::SiteTotals;
 use crate::probe::clock::clock;
 use crate::probe::registry::{self, Sample, Watched};
 use crate::probe::sched;
-use crate::probe::tasks::TASKS;
-use crate::snapshot::{Finding, Lint, SiteId, Snapshot, TaskId, TaskSelection};
+use crate::snapshot::{Finding, Lint, SiteId, Snapshot, TaskSelection};
 
 use history::ProcessPast;
-use leaking_site::{IdleTasks, SitePast};
+use idle_tasks::Asked;
+use leaking_site::SitePast;
 use stalled_poll::{Reading, StalledPoll};
 
 /// Time between two samples of all counters.
@@ -37,10 +38,12 @@ const SAMPLE: Duration = Duration::from_millis(100);
 const LOOK: std::ops::RangeInclusive<Duration> =
     Duration::from_millis(1)..=Duration::from_millis(50);
 
-/// Tasks named as examples in a finding.
-const EXAMPLES: usize = 5;
-
 static ENGINE: LazyLock<Mutex<Engine>> = LazyLock::new(|| Mutex::new(Engine::default()));
+
+/// Whether the system keeps accounts of threads; asked once, since a reading may
+/// also fail for want of file descriptors.
+static ACCOUNTS: LazyLock<bool> =
+    LazyLock::new(|| sched::current_tid().and_then(sched::stat).is_some());
 
 /// Wakes the thread when a runtime is built.
 static WAKE: Condvar = Condvar::new();
@@ -49,19 +52,35 @@ fn engine() -> MutexGuard<'static, Engine> {
     ENGINE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Starts the engine's thread, once.
+/// Starts the engine's threads, once, and tells them of a new runtime.
 pub(crate) fn start() {
     static STARTED: OnceLock<bool> = OnceLock::new();
     let started = *STARTED.get_or_init(|| {
-        std::thread::Builder::new()
-            .name("plumber-engine".to_owned())
-            .spawn(run)
-            .is_ok()
+        let (log, findings) = mpsc::channel();
+        let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
+            std::thread::Builder::new()
+                .name(name.to_owned())
+                .spawn(run)
+                .is_ok()
+        };
+        spawn(
+            "plumber-log",
+            Box::new(move || findings.iter().for_each(announce)),
+        ) && spawn(
+            "plumber-engine",
+            Box::new(move || {
+                // It does not panic; if it does, nobody is left in the dark.
+                let ended = panic::catch_unwind(AssertUnwindSafe(|| run(&log)));
+                engine().no_thread = ended.is_err();
+            }),
+        )
     });
+    let mut engine = engine();
     if started {
+        engine.woken = true;
         WAKE.notify_one();
     } else {
-        engine().no_thread = true;
+        engine.no_thread = true;
     }
 }
 
@@ -93,41 +112,47 @@ pub(crate) fn note_bare_runtime() {
 /// with tasks selected, a walk over all live tasks. Workers are not stopped.
 /// May be called from any thread at any time.
 pub fn snapshot(tasks: TaskSelection) -> Snapshot {
-    let now = clock().now();
     let mut engine = engine();
+    // Read in the lock: waiting for it must not make the picture look older.
+    let now = clock().now();
     engine.sample(now);
     engine.look(now);
     picture::take(&engine, now, tasks)
 }
 
-/// The thread: never returns, and ends with the process.
-fn run() {
-    let mut next_look = Duration::ZERO;
+/// The engine's thread: never returns, and ends with the process.
+fn run(log: &mpsc::Sender<Finding>) {
     loop {
-        let now = clock().now();
         let mut engine = engine();
-        let news = engine.tick(now);
+        engine.woken = false;
+        let now = clock().now();
+        for finding in engine.tick(now) {
+            // Its receiver lives as long as the process.
+            let _ = log.send(finding);
+        }
         let pause = engine.pause();
-        // Out of the lock: a subscriber may do anything, even ask for a snapshot.
-        drop(engine);
-        news.iter().for_each(announce);
-        next_look = (next_look + pause).max(now);
-        let engine = self::engine();
-        let sleep = next_look.saturating_sub(clock().now());
-        // Spurious and early wake-ups only make it look once more.
-        drop(WAKE.wait_timeout(engine, sleep));
+        let sleep = (now + pause).saturating_sub(clock().now());
+        // A runtime that is built meanwhile may want shorter pauses.
+        drop(WAKE.wait_timeout_while(engine, sleep, |engine| !engine.woken));
     }
 }
 
-/// Logs a finding, once in its life.
-fn announce(finding: &Finding) {
-    tracing::warn!(
-        target: "tokio_plumber",
-        lint = finding.lint.name(),
-        site = %finding.site.location,
-        "{}",
-        finding.message
-    );
+/// Logs a finding, once in its life, on a thread of its own: the subscriber is
+/// the user's code, which may panic, ask for a snapshot, or wait for a lock that
+/// the very stall holds.
+// It comes out of a channel, by value.
+#[allow(clippy::needless_pass_by_value)]
+fn announce(finding: Finding) {
+    let log = || {
+        tracing::warn!(
+            target: "tokio_plumber",
+            lint = finding.lint.name(),
+            site = %finding.site.location,
+            "{}",
+            finding.message
+        );
+    };
+    let _ = panic::catch_unwind(AssertUnwindSafe(log));
 }
 
 /// All that is remembered between ticks. See the [module](self).
@@ -137,6 +162,8 @@ pub(crate) struct Engine {
     sampled_at: Option<Duration>,
     stepped_at: Option<Duration>,
     watched: Vec<Watched>,
+    /// Shortest stall threshold of a live runtime.
+    threshold: Option<Duration>,
     process: ProcessPast,
     /// By site id.
     sites: Vec<SitePast>,
@@ -147,6 +174,8 @@ pub(crate) struct Engine {
     /// Runtimes that were built without instrumentation.
     bare_runtimes: u64,
     cpu: Option<Duration>,
+    /// A runtime was built since the last tick.
+    woken: bool,
     no_thread: bool,
 }
 
@@ -172,14 +201,16 @@ impl Engine {
 
     /// How long to pause until the next tick.
     fn pause(&self) -> Duration {
-        let threshold = self.watched.iter().map(|watched| watched.threshold).min();
-        let half = threshold.map_or(*LOOK.end(), |threshold| threshold / 2);
+        let half = self
+            .threshold
+            .map_or(*LOOK.end(), |threshold| threshold / 2);
         half.clamp(*LOOK.start(), *LOOK.end())
     }
 
     /// Looks at what every worker polls right now.
     fn look(&mut self, now: Duration) {
-        registry::watch(&mut self.watched);
+        self.threshold = registry::watch(&mut self.watched);
+        self.stalls.wall_clock_only = !*ACCOUNTS;
         self.stalls.look(now, &self.watched, &mut read_account);
     }
 
@@ -201,20 +232,29 @@ impl Engine {
     fn step(&mut self, now: Duration) {
         self.stepped_at = Some(now);
         self.process.end_step(now, &self.sample.totals);
+        let mut asked = Asked::default();
         for (id, past) in self.sites.iter_mut().enumerate() {
-            let Some(totals) = self.sample.sites.get(id) else {
-                break;
-            };
             past.end_step();
-            let site = SiteId(u32::try_from(id).unwrap_or(u32::MAX));
-            past.judge(now, mean_lifetime(totals), |window| {
-                idle_tasks(site, now, window)
-            });
+            let questions = past.questions(mean_lifetime(past));
+            if !questions.is_empty() {
+                let site = SiteId(u32::try_from(id).unwrap_or(u32::MAX));
+                asked.add(site, questions);
+            }
+        }
+        for (site, answers) in asked.answer(now) {
+            if let Some(past) = self.sites.get_mut(site.0 as usize) {
+                past.judge(now, mean_lifetime(past), answers);
+            }
         }
     }
 
     /// Findings that were never announced.
     fn news(&mut self) -> Vec<Finding> {
+        // One that was acquitted is news if it comes back.
+        let stalls = &self.stalls;
+        self.announced.retain(|(lint, site)| {
+            *lint != Lint::StalledPoll || stalls.sites().any(|(known, _)| known == *site)
+        });
         let is_new = |lint, site| !self.announced.contains(&(lint, site));
         let stalls = self
             .stalls
@@ -245,30 +285,8 @@ fn read_account(tid: u32) -> Option<Reading> {
 }
 
 /// The mean lifetime of a site's finished tasks.
-fn mean_lifetime(totals: &SiteTotals) -> Option<Duration> {
-    let finished = totals.totals.finished;
-    (finished > 0).then(|| clock().duration(totals.lifetimes / finished))
-}
-
-/// Looks up a site's tasks that were not polled for at least `window`.
-fn idle_tasks(site: SiteId, now: Duration, window: Duration) -> IdleTasks {
-    let mut tasks = IdleTasks::default();
-    let mut oldest: Vec<(u64, TaskId)> = Vec::new();
-    TASKS.for_each(|facts| {
-        let last = clock().since_epoch(facts.last_end.max(facts.spawned_at));
-        if facts.site != site || facts.running || now.saturating_sub(last) < window {
-            return;
-        }
-        tasks.idle += 1;
-        if facts.parent_site.is_some() && !TASKS.contains(facts.parent) {
-            tasks.parent_finished += 1;
-        }
-        let place = oldest.partition_point(|(spawned_at, _)| *spawned_at <= facts.spawned_at);
-        if place < EXAMPLES {
-            oldest.insert(place, (facts.spawned_at, facts.id));
-            oldest.truncate(EXAMPLES);
-        }
-    });
-    tasks.examples = oldest.into_iter().map(|(_, task)| task).collect();
-    tasks
+fn mean_lifetime(past: &SitePast) -> Option<Duration> {
+    let (sum, finished) = past.lifetimes();
+    sum.checked_div(finished)
+        .map(|ticks| clock().duration(ticks))
 }

@@ -9,7 +9,6 @@ use crate::format;
 use crate::probe::clock::clock;
 use crate::probe::latency::{BUCKETS, upper_bound};
 use crate::probe::registry::{self, WorkerFacts};
-use crate::probe::sched;
 use crate::probe::sites::{MAX_SITES, SITES};
 use crate::snapshot::{
     CurrentPoll, Evidence, FORMAT_VERSION, Finding, NotMeasured, PollLatency, Process, Runtime,
@@ -234,7 +233,7 @@ fn not_measured(engine: &Engine) -> Vec<NotMeasured> {
             ),
         );
     }
-    if sched::current_tid().and_then(sched::stat).is_none() {
+    if !*super::ACCOUNTS {
         add(
             "time without a processor",
             "this system keeps no account of it; a stall is judged by the wall clock, and may be \

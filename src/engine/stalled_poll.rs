@@ -18,8 +18,8 @@
 //! waits booked: that verdict is final. One that had no baseline (the engine
 //! itself was kept from running) is not judged, and counted as such.
 //!
-//! Where the system has no such account, the wall clock decides, and the
-//! snapshot says so.
+//! Where the system keeps no such account at all, the wall clock decides, and the
+//! snapshot says so. Where it does and a reading fails, a poll is not judged.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -38,6 +38,8 @@ pub(super) struct StalledPoll {
     workers: HashMap<(RuntimeId, u32), Worker>,
     sites: BTreeMap<SiteId, SiteStalls>,
     unjudged: u64,
+    /// The system keeps no account of threads.
+    pub(super) wall_clock_only: bool,
 }
 
 /// What is remembered of one worker between looks.
@@ -163,15 +165,23 @@ impl StalledPoll {
         observed.age = age;
         match observed.baseline {
             None if age >= watched.threshold / 4 => {
-                let reading = watched.tid.and_then(stat);
-                observed.baseline = Some(Baseline {
-                    at: reading.map_or(now, |reading| reading.read_by),
-                    stat: reading.map(|reading| reading.stat),
-                });
+                observed.baseline = if self.wall_clock_only {
+                    Some(Baseline {
+                        at: now,
+                        stat: None,
+                    })
+                } else {
+                    let reading = watched.tid.and_then(stat);
+                    reading.map(|Reading { stat, read_by }| Baseline {
+                        at: read_by,
+                        stat: Some(stat),
+                    })
+                };
             }
             Some(baseline) if !observed.stalled && age >= watched.threshold => {
                 let reading = watched.tid.and_then(stat);
-                observed.stalled = baseline.is_stall(now, now, reading, watched.threshold);
+                let verdict = baseline.is_stall(now, now, reading, watched.threshold);
+                observed.stalled = verdict == Some(true);
             }
             _ => {}
         }
@@ -222,7 +232,9 @@ impl StalledPoll {
             return;
         };
         let reading = watched.tid.and_then(stat);
-        if baseline.is_stall(slow.end, now, reading, watched.threshold) {
+        let verdict = baseline.is_stall(slow.end, now, reading, watched.threshold);
+        self.unjudged += u64::from(verdict.is_none());
+        if verdict == Some(true) {
             let took = slow.end.saturating_sub(slow.start);
             let site = self.sites.entry(slow.site).or_default();
             site.seen(now, watched.threshold);
@@ -233,28 +245,30 @@ impl StalledPoll {
 
 impl Baseline {
     /// Whether a poll that lasted until `until`, past the threshold, is a stall
-    /// by the account read after `now`.
+    /// by the account read after `now`; `None` if that failed.
     fn is_stall(
         &self,
         until: Duration,
         now: Duration,
         reading: Option<Reading>,
         threshold: Duration,
-    ) -> bool {
+    ) -> Option<bool> {
         let elapsed = until.saturating_sub(self.at);
-        let (Some(base), Some(Reading { stat, .. })) = (self.stat, reading) else {
+        let Some(base) = self.stat else {
             // Past the threshold by the only clock there is.
-            return true;
+            return Some(true);
         };
+        let stat = reading?.stat;
         // Still in the poll, and not asleep: a wait may be under way.
         if stat.runnable && until == now {
-            return stat.ran.saturating_sub(base.ran + TICK).min(elapsed) >= threshold;
+            let ran = stat.ran.saturating_sub(base.ran + TICK).min(elapsed);
+            return Some(ran >= threshold);
         }
         // Never too much, since the account was read after `until`.
         let waited = stat.waited.saturating_sub(base.waited);
         let own = elapsed.saturating_sub(waited);
         let hardly_waited = waited <= elapsed / 10;
-        own >= threshold || (hardly_waited && own >= threshold * 2 / 5)
+        Some(own >= threshold || (hardly_waited && own >= threshold * 2 / 5))
     }
 }
 
@@ -500,8 +514,22 @@ mod tests {
     }
 
     #[test]
+    fn a_reading_that_fails_judges_nobody() {
+        let mut machine = Machine::default();
+        machine.account(0, 0, true);
+        machine.look(ms(3), Some(ms(0)));
+        machine.stat = None;
+        machine.look(ms(12), Some(ms(0)));
+        machine.finish(ms(0), ms(40));
+        machine.look(ms(41), None);
+        assert_eq!(machine.evidence(), None);
+        assert_eq!(machine.lint.unjudged(), 1);
+    }
+
+    #[test]
     fn without_an_account_the_wall_clock_decides() {
         let mut machine = Machine::default();
+        machine.lint.wall_clock_only = true;
         machine.look(ms(3), Some(ms(0)));
         machine.look(ms(12), Some(ms(0)));
         assert_eq!(machine.evidence().unwrap().stalls, 1);

@@ -13,7 +13,7 @@ use super::clock::clock;
 use super::latency::Buckets;
 use super::published::{CurrentPoll, LatestSlowPoll, Poll};
 use super::sites::MAX_SITES;
-use super::sync::{Acquire, AtomicU64, Relaxed, add, raise};
+use super::sync::{AtomicU64, Relaxed, add, raise};
 use crate::snapshot::{SiteId, TaskId};
 
 /// Sites whose counters are allocated together.
@@ -198,7 +198,7 @@ impl Cell {
 
     /// Whether it polls or has polled.
     pub(crate) fn has_polled(&self) -> bool {
-        self.current.is_some() || self.totals().polls > 0
+        self.current.is_some() || self.sites().any(|(_, site)| site.polls.load(Relaxed) > 0)
     }
 
     /// What was counted at all sites.
@@ -281,7 +281,8 @@ impl SiteCounters {
     }
 
     fn totals(&self) -> SiteTotals {
-        let finished = self.finished.load(Acquire);
+        // Ends are read before spawns, so that an end is seldom seen alone.
+        let finished = self.finished.load(Relaxed);
         SiteTotals {
             totals: Totals {
                 spawned: self.spawned.load(Relaxed),

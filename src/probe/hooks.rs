@@ -72,6 +72,16 @@ pub(crate) fn install(builder: &mut Builder, recorder: &Arc<Recorder>, user: &Us
     };
 }
 
+/// Takes all hooks out of a builder, and with them what keeps the recorder: a
+/// builder that outlives its runtime must not keep it from ending.
+pub(crate) fn clear(builder: &mut Builder) {
+    builder
+        .on_task_spawn(|_| {})
+        .on_before_task_poll(|_| {})
+        .on_after_task_poll(|_| {})
+        .on_task_terminate(|_| {});
+}
+
 /// Sets the user's hooks alone.
 pub(crate) fn install_user(builder: &mut Builder, user: &UserHooks) {
     if let Some(theirs) = user.spawn.clone() {

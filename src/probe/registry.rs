@@ -288,10 +288,17 @@ pub(crate) fn workers() -> Vec<WorkerFacts> {
     workers.collect()
 }
 
-/// Reads what is needed to notice stalls, into `watched`.
-pub(crate) fn watch(watched: &mut Vec<Watched>) {
+/// Reads what is needed to notice stalls, into `watched`, and returns the
+/// shortest threshold of a live runtime.
+pub(crate) fn watch(watched: &mut Vec<Watched>) -> Option<Duration> {
+    let mut registry = registry();
+    let thresholds = registry
+        .runtimes
+        .iter()
+        .filter_map(|entry| entry.facts.stall_threshold);
+    let shortest = thresholds.min();
     watched.clear();
-    watched.extend(registry().workers().filter_map(|(lease, worker)| {
+    watched.extend(registry.workers().filter_map(|(lease, worker)| {
         Some(Watched {
             runtime: lease.thread.runtime,
             worker,
@@ -301,4 +308,5 @@ pub(crate) fn watch(watched: &mut Vec<Watched>) {
             slow: lease.cell.slow_poll(),
         })
     }));
+    shortest
 }

@@ -1,67 +1,77 @@
-//! Slots that never move: chunks that double in size, each made once.
+//! Slots that never move: small chunks, each made once when it is needed.
 //!
 //! Growing a vector would move what other threads are reading. Here a slot,
 //! once made, stays where it is for the life of the process, so a plain shared
-//! reference to it is always valid, and finding it takes no lock.
+//! reference to it is always valid, and finding it takes no lock. A chunk is
+//! small, so whoever needs the next one does not wait long and memory follows
+//! the slots in use; only the list of chunks doubles.
 
 use std::sync::OnceLock;
 
-/// Slots in the first chunk; chunk `n` has `FIRST << n`.
+/// Slots in a chunk.
+const CHUNK: u32 = 64;
+
+/// Chunks in the first list; list `n` has `FIRST << n`.
 const FIRST: u32 = 32;
 
-/// Enough chunks for every 32-bit slot number.
-const CHUNKS: usize = 27;
+/// Enough lists for every 32-bit slot number.
+const LISTS: usize = 22;
 
 /// A growing array of `T` whose elements stay in place.
 pub(crate) struct Slab<T> {
-    chunks: [OnceLock<Box<[T]>>; CHUNKS],
+    lists: [OnceLock<Box<[Chunk<T>]>>; LISTS],
 }
+
+type Chunk<T> = OnceLock<Box<[T]>>;
 
 impl<T: Default> Slab<T> {
     /// A slab without chunks; it allocates nothing.
     pub(crate) const fn new() -> Self {
         Self {
-            chunks: [const { OnceLock::new() }; CHUNKS],
+            lists: [const { OnceLock::new() }; LISTS],
         }
     }
 
     /// The slot, if its chunk was made.
     #[inline]
     pub(crate) fn get(&self, slot: u32) -> Option<&T> {
-        let (chunk, offset) = locate(slot);
-        self.chunks.get(chunk)?.get()?.get(offset)
+        let (list, chunk) = locate(slot / CHUNK);
+        self.lists
+            .get(list)?
+            .get()?
+            .get(chunk)?
+            .get()?
+            .get((slot % CHUNK) as usize)
     }
 
     /// The slot; its chunk is allocated if need be. `None` past the last slot.
     pub(crate) fn get_or_grow(&self, slot: u32) -> Option<&T> {
-        let (chunk, offset) = locate(slot);
-        let chunk = self.chunks.get(chunk)?.get_or_init(|| {
-            let slots = (FIRST as usize) << chunk;
-            (0..slots).map(|_| T::default()).collect()
+        let (list, chunk) = locate(slot / CHUNK);
+        let chunks = self.lists.get(list)?.get_or_init(|| {
+            let chunks = (FIRST as usize) << list;
+            (0..chunks).map(|_| OnceLock::new()).collect()
         });
-        chunk.get(offset)
+        let slots = chunks
+            .get(chunk)?
+            .get_or_init(|| (0..CHUNK).map(|_| T::default()).collect());
+        slots.get((slot % CHUNK) as usize)
     }
 
     /// The first `len` slots that exist, in order.
     pub(crate) fn iter(&self, len: u32) -> impl Iterator<Item = &T> {
-        self.chunks
-            .iter()
-            .map_while(OnceLock::get)
-            .flat_map(|chunk| chunk.iter())
-            .take(len as usize)
+        let lists = self.lists.iter().map_while(OnceLock::get);
+        let chunks = lists.flat_map(|list| list.iter()).map_while(OnceLock::get);
+        chunks.flat_map(|chunk| chunk.iter()).take(len as usize)
     }
 }
 
-/// The chunk of a slot and its place there.
+/// The list of a chunk and its place there.
 #[inline]
-fn locate(slot: u32) -> (usize, usize) {
-    let n = u64::from(slot) + u64::from(FIRST);
-    let chunk = n.ilog2() - FIRST.ilog2();
-    let offset = n - (u64::from(FIRST) << chunk);
-    (
-        chunk as usize,
-        usize::try_from(offset).unwrap_or(usize::MAX),
-    )
+fn locate(chunk: u32) -> (usize, usize) {
+    let n = u64::from(chunk) + u64::from(FIRST);
+    let list = n.ilog2() - FIRST.ilog2();
+    let place = n - (u64::from(FIRST) << list);
+    (list as usize, usize::try_from(place).unwrap_or(usize::MAX))
 }
 
 #[cfg(test)]
@@ -71,16 +81,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slots_are_contiguous_over_chunks() {
+    fn chunks_are_contiguous_over_lists() {
         let mut expected = (0, 0);
-        for slot in 0..10_000 {
-            assert_eq!(locate(slot), expected);
+        for chunk in 0..10_000 {
+            assert_eq!(locate(chunk), expected);
             expected.1 += 1;
             if expected.1 == (FIRST as usize) << expected.0 {
                 expected = (expected.0 + 1, 0);
             }
         }
-        assert!(locate(u32::MAX).0 < CHUNKS + 1);
+        assert!(locate(u32::MAX / CHUNK).0 < LISTS);
     }
 
     #[test]

@@ -127,12 +127,12 @@ fn findings(out: &mut String, snapshot: &Snapshot) {
     for finding in &snapshot.findings {
         let seen = if finding.ongoing {
             format!(
-                "for {}",
+                "ongoing, first seen {} ago",
                 duration(snapshot.taken_at.saturating_sub(finding.first_seen))
             )
         } else {
             format!(
-                "over, last {} ago",
+                "over, last seen {} ago",
                 duration(snapshot.taken_at.saturating_sub(finding.last_seen))
             )
         };
