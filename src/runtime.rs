@@ -113,6 +113,14 @@ fn install(
     Some(recorder)
 }
 
+/// Lets the registry ask a runtime about its workers, for as long as what is
+/// returned is kept.
+fn share_metrics(recorder: &Recorder, metrics: RuntimeMetrics) -> Arc<RuntimeMetrics> {
+    let metrics = Arc::new(metrics);
+    registry::set_metrics(recorder.runtime(), &metrics);
+    metrics
+}
+
 /// [`tokio::runtime::Builder`], whose runtimes are instrumented.
 ///
 /// It has the methods of Tokio's builder, which they are documented by, and a
@@ -202,13 +210,15 @@ impl Builder {
     pub fn build(&mut self) -> io::Result<Runtime> {
         let recorder = self.install(self.flavor);
         let built = self.inner.build();
-        self.clear_hooks();
+        // The next build sets them again.
+        #[cfg(tokio_unstable)]
+        hooks::clear(&mut self.inner);
         let inner = built?;
-        if let Some(recorder) = recorder {
-            let workers = inner.metrics().num_workers();
-            registry::set_worker_threads(recorder.runtime(), workers);
-        }
-        Ok(Runtime { inner })
+        let metrics = recorder.map(|recorder| share_metrics(&recorder, inner.metrics()));
+        Ok(Runtime {
+            inner,
+            _metrics: metrics,
+        })
     }
 
     /// Builds an instrumented runtime whose tasks need not be `Send`.
@@ -225,18 +235,15 @@ impl Builder {
     pub fn build_local(&mut self, options: LocalOptions) -> io::Result<LocalRuntime> {
         let recorder = self.install(Flavor::Local);
         let built = self.inner.build_local(options);
-        self.clear_hooks();
-        let inner = built?;
-        if let Some(recorder) = recorder {
-            registry::set_worker_threads(recorder.runtime(), 1);
-        }
-        Ok(LocalRuntime { inner })
-    }
-
-    /// The next build sets them again.
-    fn clear_hooks(&mut self) {
+        // The next build sets them again.
         #[cfg(tokio_unstable)]
         hooks::clear(&mut self.inner);
+        let inner = built?;
+        let metrics = recorder.map(|recorder| share_metrics(&recorder, inner.metrics()));
+        Ok(LocalRuntime {
+            inner,
+            _metrics: metrics,
+        })
     }
 
     fn install(&mut self, flavor: Flavor) -> Option<Arc<Recorder>> {
@@ -348,12 +355,16 @@ impl Builder {
 #[derive(Debug)]
 pub struct Runtime {
     inner: tokio::runtime::Runtime,
+    /// The registry has a weak reference to it.
+    _metrics: Option<Arc<RuntimeMetrics>>,
 }
 
 /// An instrumented [`tokio::runtime::LocalRuntime`], and all it can do.
 #[derive(Debug)]
 pub struct LocalRuntime {
     inner: tokio::runtime::LocalRuntime,
+    /// The registry has a weak reference to it.
+    _metrics: Option<Arc<RuntimeMetrics>>,
 }
 
 /// What takes the runtime by value, or makes one; the rest comes by `Deref`.

@@ -29,7 +29,7 @@ use crate::snapshot::{Finding, Lint, SiteId, Snapshot, TaskSelection};
 use history::ProcessPast;
 use idle_tasks::Asked;
 use leaking_site::SitePast;
-use stalled_poll::{Reading, StalledPoll};
+use stalled_poll::{Reading, StalledPoll, Threads};
 
 /// Time between two samples of all counters.
 const SAMPLE: Duration = Duration::from_millis(100);
@@ -211,7 +211,7 @@ impl Engine {
     fn look(&mut self, now: Duration) {
         self.threshold = registry::watch(&mut self.watched);
         self.stalls.wall_clock_only = !*ACCOUNTS;
-        self.stalls.look(now, &self.watched, &mut read_account);
+        self.stalls.look(now, &self.watched, &mut OwnThreads);
     }
 
     /// Reads all counters.
@@ -275,13 +275,21 @@ impl Engine {
     }
 }
 
-/// Reads a thread's account with the scheduler.
-fn read_account(tid: u32) -> Option<Reading> {
-    let stat = sched::stat(tid)?;
-    Some(Reading {
-        stat,
-        read_by: clock().now(),
-    })
+/// The threads of this process.
+struct OwnThreads;
+
+impl Threads for OwnThreads {
+    fn account(&mut self, watched: &Watched) -> Option<Reading> {
+        let stat = sched::stat(watched.tid?)?;
+        Some(Reading {
+            stat,
+            read_by: clock().now(),
+        })
+    }
+
+    fn drives_worker(&mut self, watched: &Watched) -> Option<bool> {
+        registry::drives_worker(watched.runtime, watched.thread)
+    }
 }
 
 /// The mean lifetime of a site's finished tasks.

@@ -18,6 +18,9 @@
 //! waits booked: that verdict is final. One that had no baseline (the engine
 //! itself was kept from running) is not judged, and counted as such.
 //!
+//! A thread that has handed its worker on holds up nothing: that is what
+//! `block_in_place` does, Tokio's own cure for a call that blocks.
+//!
 //! Where the system keeps no such account at all, the wall clock decides, and the
 //! snapshot says so. Where it does and a reading fails, a poll is not judged.
 
@@ -60,6 +63,17 @@ struct Observed {
     baseline: Option<Baseline>,
     /// It is a stall, and counted as one that runs.
     stalled: bool,
+    /// Its thread was seen without a worker.
+    handed_on: bool,
+}
+
+/// What can be asked about the threads that are watched.
+pub(super) trait Threads {
+    /// A thread's account with the scheduler; `None` if it cannot be read.
+    fn account(&mut self, watched: &Watched) -> Option<Reading>;
+
+    /// Whether the thread drives a worker; `None` if that is not known.
+    fn drives_worker(&mut self, watched: &Watched) -> Option<bool>;
 }
 
 /// A thread's account with the scheduler, and a moment after it was read.
@@ -93,14 +107,8 @@ pub(super) struct SiteStalls {
 }
 
 impl StalledPoll {
-    /// Looks at all workers at the moment `now`; `stat` reads a thread's account
-    /// with the scheduler.
-    pub(super) fn look(
-        &mut self,
-        now: Duration,
-        watched: &[Watched],
-        stat: &mut dyn FnMut(u32) -> Option<Reading>,
-    ) {
+    /// Looks at all workers at the moment `now`.
+    pub(super) fn look(&mut self, now: Duration, watched: &[Watched], threads: &mut dyn Threads) {
         for site in self.sites.values_mut() {
             site.running.clear();
         }
@@ -108,10 +116,10 @@ impl StalledPoll {
             let key = (watched.runtime, watched.worker);
             let mut worker = self.workers.remove(&key).unwrap_or_default();
             if let Some(slow) = watched.slow {
-                self.judge_finished(now, watched, &mut worker, slow, stat);
+                self.judge_finished(now, watched, &mut worker, slow, threads);
             }
             if let Some(polling) = watched.polling {
-                self.judge_running(now, watched, &mut worker, polling, stat);
+                self.judge_running(now, watched, &mut worker, polling, threads);
             }
             worker.seen = true;
             self.workers.insert(key, worker);
@@ -149,7 +157,7 @@ impl StalledPoll {
         watched: &Watched,
         worker: &mut Worker,
         polling: Polling,
-        stat: &mut dyn FnMut(u32) -> Option<Reading>,
+        threads: &mut dyn Threads,
     ) {
         let age = now.saturating_sub(polling.since);
         // A poll that is over, and whose measured duration never came.
@@ -161,8 +169,13 @@ impl StalledPoll {
             age,
             baseline: None,
             stalled: false,
+            handed_on: false,
         });
         observed.age = age;
+        if age >= watched.threshold / 4 && threads.drives_worker(watched) == Some(false) {
+            observed.handed_on = true;
+            observed.stalled = false;
+        }
         match observed.baseline {
             None if age >= watched.threshold / 4 => {
                 observed.baseline = if self.wall_clock_only {
@@ -171,15 +184,17 @@ impl StalledPoll {
                         stat: None,
                     })
                 } else {
-                    let reading = watched.tid.and_then(stat);
+                    let reading = threads.account(watched);
                     reading.map(|Reading { stat, read_by }| Baseline {
                         at: read_by,
                         stat: Some(stat),
                     })
                 };
             }
-            Some(baseline) if !observed.stalled && age >= watched.threshold => {
-                let reading = watched.tid.and_then(stat);
+            Some(baseline)
+                if !observed.stalled && !observed.handed_on && age >= watched.threshold =>
+            {
+                let reading = threads.account(watched);
                 let verdict = baseline.is_stall(now, now, reading, watched.threshold);
                 observed.stalled = verdict == Some(true);
             }
@@ -211,7 +226,7 @@ impl StalledPoll {
         watched: &Watched,
         worker: &mut Worker,
         slow: FinishedSlowPoll,
-        stat: &mut dyn FnMut(u32) -> Option<Reading>,
+        threads: &mut dyn Threads,
     ) {
         if slow.number <= worker.judged {
             return;
@@ -223,6 +238,9 @@ impl StalledPoll {
         let observed = worker.poll.take_if(|observed| {
             observed.polling.task == slow.task && observed.polling.since == slow.start
         });
+        if observed.as_ref().is_some_and(|observed| observed.handed_on) {
+            return;
+        }
         let Some(Observed {
             baseline: Some(baseline),
             ..
@@ -231,7 +249,7 @@ impl StalledPoll {
             self.unjudged += 1;
             return;
         };
-        let reading = watched.tid.and_then(stat);
+        let reading = threads.account(watched);
         let verdict = baseline.is_stall(slow.end, now, reading, watched.threshold);
         self.unjudged += u64::from(verdict.is_none());
         if verdict == Some(true) {
@@ -339,6 +357,22 @@ mod tests {
         lint: StalledPoll,
         slow: Option<FinishedSlowPoll>,
         stat: Option<SchedStat>,
+        handed_on: bool,
+    }
+
+    struct Answers {
+        reading: Option<Reading>,
+        drives_worker: Option<bool>,
+    }
+
+    impl Threads for Answers {
+        fn account(&mut self, _: &Watched) -> Option<Reading> {
+            self.reading
+        }
+
+        fn drives_worker(&mut self, _: &Watched) -> Option<bool> {
+            self.drives_worker
+        }
     }
 
     impl Machine {
@@ -351,13 +385,22 @@ mod tests {
             let watched = Watched {
                 runtime: RuntimeId(1),
                 worker: 0,
+                thread: std::thread::current().id(),
                 tid: Some(1),
                 threshold: T,
                 polling,
                 slow: self.slow,
             };
             let reading = self.stat.map(|stat| Reading { stat, read_by: now });
-            self.lint.look(now, &[watched], &mut |_| reading);
+            let drives_worker = Some(!self.handed_on);
+            self.lint.look(
+                now,
+                &[watched],
+                &mut Answers {
+                    reading,
+                    drives_worker,
+                },
+            );
         }
 
         fn account(&mut self, ran: u64, waited: u64, runnable: bool) {
@@ -504,13 +547,37 @@ mod tests {
         machine.look(ms(4), Some(ms(0)));
         machine.look(ms(30), Some(ms(0)));
         // The runtime was shut down: the worker is gone before it was read again.
-        machine.lint.look(ms(40), &[], &mut |_| None);
+        let mut answers = Answers {
+            reading: None,
+            drives_worker: None,
+        };
+        machine.lint.look(ms(40), &[], &mut answers);
         let evidence = machine.evidence().unwrap();
         assert_eq!(
             (evidence.stalls, evidence.total, evidence.worst),
             (1, ms(30), ms(30))
         );
         assert!(evidence.running.is_empty());
+    }
+
+    #[test]
+    fn a_thread_that_handed_its_worker_on_stalls_nobody() {
+        let mut machine = Machine::default();
+        machine.account(1, 0, false);
+        machine.look(ms(4), Some(ms(0)));
+        machine.look(ms(12), Some(ms(0)));
+        assert!(machine.evidence().is_some());
+        // The thread that takes the worker over was slow to start.
+        machine.handed_on = true;
+        machine.look(ms(17), Some(ms(0)));
+        assert_eq!(machine.evidence(), None);
+        // It got its worker back before it returned.
+        machine.handed_on = false;
+        machine.look(ms(22), Some(ms(0)));
+        machine.finish(ms(0), ms(25));
+        machine.look(ms(27), None);
+        assert_eq!(machine.evidence(), None);
+        assert_eq!(machine.lint.unjudged(), 0);
     }
 
     #[test]

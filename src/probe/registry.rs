@@ -2,9 +2,11 @@
 //! lock. Nothing on the path of a poll comes here.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread::{self, ThreadId};
 use std::time::Duration;
+
+use tokio::runtime::RuntimeMetrics;
 
 use super::cells::{Cell, FinishedSlowPoll, Polling, SiteTotals, Totals};
 use super::clock::clock;
@@ -63,6 +65,7 @@ pub(crate) struct RuntimeEntry {
     /// What returned cells of this runtime had counted; in a sample, all cells.
     pub(crate) totals: Totals,
     workers: u32,
+    metrics: Weak<RuntimeMetrics>,
 }
 
 #[derive(Clone, Debug)]
@@ -73,6 +76,7 @@ pub(crate) struct ThreadFacts {
     index: Option<u32>,
     pub(crate) name: String,
     pub(crate) tid: Option<u32>,
+    id: ThreadId,
 }
 
 struct Lease {
@@ -98,19 +102,49 @@ pub(crate) fn add_runtime(facts: RuntimeFacts) -> RuntimeId {
         ended_at: None,
         totals: Totals::default(),
         workers: 0,
+        metrics: Weak::new(),
     });
     id
 }
 
-/// Completes what is known of a runtime once it is built.
-pub(crate) fn set_worker_threads(id: RuntimeId, worker_threads: usize) {
-    if let Some(runtime) = registry()
+/// Completes what is known of a runtime once it is built. The registry must not
+/// keep the metrics alive, since they keep the runtime's handle, and so the hooks.
+pub(crate) fn set_metrics(id: RuntimeId, metrics: &Arc<RuntimeMetrics>) {
+    let mut registry = registry();
+    if let Some(runtime) = registry
         .runtimes
         .iter_mut()
         .find(|runtime| runtime.id == id)
     {
-        runtime.facts.worker_threads = Some(worker_threads);
+        runtime.facts.worker_threads = Some(metrics.num_workers());
+        runtime.metrics = Arc::downgrade(metrics);
     }
+}
+
+/// Whether a thread drives one of the runtime's workers now; `None` if that is
+/// not known. A thread in `block_in_place` polls a task, but has handed its
+/// worker on.
+#[cfg(tokio_unstable)]
+pub(crate) fn drives_worker(id: RuntimeId, thread: ThreadId) -> Option<bool> {
+    let metrics = {
+        let registry = registry();
+        registry
+            .runtimes
+            .iter()
+            .find(|runtime| runtime.id == id)?
+            .metrics
+            .clone()
+    };
+    // Not in the lock: this may turn out to be the runtime's last handle, whose
+    // end takes the lock.
+    let metrics = metrics.upgrade()?;
+    Some((0..metrics.num_workers()).any(|n| metrics.worker_thread_id(n) == Some(thread)))
+}
+
+/// Tokio does not tell.
+#[cfg(not(tokio_unstable))]
+pub(crate) fn drives_worker(_id: RuntimeId, _thread: ThreadId) -> Option<bool> {
+    None
 }
 
 /// Ends a runtime: no hook of it will run any more.
@@ -145,7 +179,8 @@ pub(crate) fn is_alive(id: RuntimeId) -> bool {
 
 /// Gives the calling thread a clean cell for `runtime`.
 pub(crate) fn lease(runtime: RuntimeId) -> &'static Cell {
-    let name = thread::current().name().unwrap_or_default().to_owned();
+    let current = thread::current();
+    let name = current.name().unwrap_or_default().to_owned();
     let tid = sched::current_tid();
     let mut registry = registry();
     let entry = registry.runtimes.iter().find(|entry| entry.id == runtime);
@@ -161,6 +196,7 @@ pub(crate) fn lease(runtime: RuntimeId) -> &'static Cell {
         index: None,
         name,
         tid,
+        id: current.id(),
     };
     registry.leases.push(Lease {
         cell,
@@ -246,6 +282,7 @@ pub(crate) struct WorkerFacts {
 pub(crate) struct Watched {
     pub(crate) runtime: RuntimeId,
     pub(crate) worker: u32,
+    pub(crate) thread: ThreadId,
     pub(crate) tid: Option<u32>,
     pub(crate) threshold: Duration,
     pub(crate) polling: Option<Polling>,
@@ -302,6 +339,7 @@ pub(crate) fn watch(watched: &mut Vec<Watched>) -> Option<Duration> {
         Some(Watched {
             runtime: lease.thread.runtime,
             worker,
+            thread: lease.thread.id,
             tid: lease.thread.tid,
             threshold: lease.stall_threshold?,
             polling: lease.cell.polling(),

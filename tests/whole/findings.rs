@@ -68,6 +68,28 @@ fn a_stall_shows_while_every_worker_is_frozen() {
 }
 
 #[test]
+fn block_in_place_stalls_nobody() {
+    let rt = Builder::new_multi_thread()
+        .worker_threads(1)
+        .name("in-place")
+        .enable_all()
+        .build();
+    let rt = rt.unwrap();
+    let line = line!() + 1;
+    let task = rt.spawn(async {
+        tokio::task::block_in_place(|| std::thread::sleep(Duration::from_millis(200)));
+    });
+    rt.block_on(task).unwrap();
+    let snapshot = tokio_plumber::snapshot(TaskSelection::None);
+    let site = snapshot
+        .sites
+        .iter()
+        .find(|site| site.location.line == line && site.location.file.ends_with("findings.rs"));
+    assert_eq!(site.unwrap().slow_polls, 1);
+    assert!(stall_at(&snapshot, line).is_none());
+}
+
+#[test]
 fn without_a_threshold_nothing_stalls() {
     let rt = Builder::new_current_thread()
         .name("no-threshold")
