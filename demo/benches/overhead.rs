@@ -5,6 +5,9 @@
 //! The figure is processor time of the whole process, the engine's thread
 //! included, so the probe pays for all it does.
 //!
+//! Both have a second thread, idle in the bare one: glibc's allocator is faster as
+//! long as a process has a single thread, which no service has.
+//!
 //! May be used to claim: the added processor time per poll and per task on this
 //! machine, as a difference or a ratio within one run; bytes per live task. Not:
 //! absolute times, throughput of a real service, latency.
@@ -167,8 +170,9 @@ fn build(contender: Contender, flavor: Flavor) -> Runtime {
         Flavor::MultiThread => tokio::runtime::Builder::new_multi_thread(),
     };
     builder.worker_threads(2).enable_all();
-    if contender == Contender::Plumber {
-        tokio_plumber::instrument(&mut builder);
+    match contender {
+        Contender::Plumber => tokio_plumber::instrument(&mut builder),
+        Contender::Bare => drop(std::thread::spawn(std::thread::park)),
     }
     builder.build().expect("a runtime")
 }

@@ -91,6 +91,10 @@ impl Record {
     pub(super) fn clear(&self, free: u32) -> u32 {
         self.id.store(0, Relaxed);
         self.next_free.store(free, Relaxed);
+        self.slot()
+    }
+
+    pub(super) fn slot(&self) -> u32 {
         self.slot.load(Relaxed)
     }
 

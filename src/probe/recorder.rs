@@ -7,8 +7,8 @@ use super::clock::{Clock, clock};
 use super::record::Birth;
 use super::registry::{self, RuntimeFacts};
 use super::seat::{Desk, Polling, Seat, with_seat};
-use super::sites::{OTHERS, SITES};
-use super::tasks::{Inserted, TASKS};
+use super::sites::OTHERS;
+use super::tasks::{Inserted, Removed, TASKS};
 use crate::snapshot::RuntimeId;
 
 /// Records the events of one runtime; shared by its hooks, and by every task
@@ -52,7 +52,7 @@ impl Recorder {
         parent: u64,
         location: &'static Location<'static>,
     ) {
-        let site = SITES.intern(location);
+        let site = seat.site(location);
         let parent_site = seat.polling().filter(|polling| polling.id == parent);
         seat.with_cell(self.runtime, |cell| {
             let counters = cell.site(site);
@@ -146,7 +146,7 @@ impl Recorder {
             cell.count_slow_poll(id, site, since, now);
         }
         if ended {
-            Self::give_back(cell, id, now);
+            Self::count_end(cell, TASKS.remove_known(id, record), now);
         }
         if let Some(outer) = seat.leave() {
             // It goes on, on this thread.
@@ -177,15 +177,15 @@ impl Recorder {
                 // The end of this poll is still to come.
                 Some(polling) => seat.mark_ended(polling),
                 None => seat.with_cell(self.runtime, |cell| {
-                    Self::give_back(cell, id, self.clock.ticks());
+                    Self::count_end(cell, TASKS.remove(id), self.clock.ticks());
                 }),
             }
         });
     }
 
     #[inline]
-    fn give_back(cell: &Cell, id: u64, now: u64) {
-        if let Some(task) = TASKS.remove(id)
+    fn count_end(cell: &Cell, task: Option<Removed>, now: u64) {
+        if let Some(task) = task
             && let Some(site) = cell.site(task.site)
         {
             site.count_end(now.saturating_sub(task.spawned_at));

@@ -2,15 +2,20 @@
 //! the poll it is in.
 
 use std::cell::{Cell as LocalCell, RefCell};
+use std::panic::Location;
 
 use super::cells::{Cell, SiteCounters};
 use super::record::Record;
 use super::registry;
+use super::sites::SITES;
 use super::tasks::TASKS;
 use crate::snapshot::{RuntimeId, SiteId};
 
 /// Tasks that a thread finds again without a look-up in the table.
 const RECENT: usize = 64;
+
+/// Places that a thread spawns from and finds again without a look-up.
+const PLACES: usize = 16;
 
 /// A thread's seat. It has no destructor, so it can be read at any time in a
 /// thread's life, its very end included.
@@ -20,6 +25,8 @@ pub(crate) struct Seat {
     cells: [LocalCell<Option<(RuntimeId, &'static Cell)>>; 2],
     /// Tasks polled lately, by id.
     desks: [LocalCell<Option<(u64, Desk)>>; RECENT],
+    /// Places that this thread spawned from lately, by address.
+    places: [LocalCell<Option<(&'static Location<'static>, SiteId)>>; PLACES],
     /// The innermost poll on this thread.
     polling: LocalCell<Option<Polling>>,
     /// Polls that this one runs inside of: runtimes inside of tasks.
@@ -63,6 +70,7 @@ thread_local! {
         Seat {
             cells: [const { LocalCell::new(None) }; 2],
             desks: [const { LocalCell::new(None) }; RECENT],
+            places: [const { LocalCell::new(None) }; PLACES],
             polling: LocalCell::new(None),
             depth: LocalCell::new(0),
             leaving: LocalCell::new(false),
@@ -145,6 +153,22 @@ impl Seat {
                 let desk = self.new_desk(id, runtime)?;
                 self.remember(id, desk);
                 Some(desk)
+            }
+        }
+    }
+
+    /// The number of a spawn site.
+    #[inline]
+    pub(crate) fn site(&self, location: &'static Location<'static>) -> SiteId {
+        // Locations stand side by side, at this distance.
+        let place = std::ptr::from_ref(location).addr() / size_of::<Location<'static>>();
+        let recent = &self.places[place % PLACES];
+        match recent.get() {
+            Some((known, site)) if std::ptr::eq(known, location) => site,
+            _ => {
+                let site = SITES.intern(location);
+                recent.set(Some((location, site)));
+                site
             }
         }
     }

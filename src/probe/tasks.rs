@@ -144,12 +144,26 @@ impl TaskTable {
         self.get(id).is_some()
     }
 
-    /// Takes the task out and gives its record back. `None` when its spawn was
-    /// not seen: a blocking task, or one that ended early.
+    /// Takes a task out and gives its record back. `None` when its spawn was not
+    /// seen: a blocking task, or one that ended early.
     pub(crate) fn remove(&self, id: u64) -> Option<Removed> {
         let shard = self.shard(id);
+        Self::take_out(shard, id, |slot| shard.record_of(slot, id))
+    }
+
+    /// As [`remove`](Self::remove), for one whose record is at hand.
+    pub(crate) fn remove_known(&self, id: u64, record: &Record) -> Option<Removed> {
+        Self::take_out(self.shard(id), id, |slot| {
+            (slot == record.slot()).then_some(record)
+        })
+    }
+
+    fn take_out<'a>(
+        shard: &Shard,
+        id: u64,
+        pick: impl Fn(u32) -> Option<&'a Record>,
+    ) -> Option<Removed> {
         let mut writer = shard.lock();
-        let pick = |slot| shard.record_of(slot, id);
         let Some(record) = shard.index.remove(&mut writer.index, key(id), pick) else {
             writer.note_early(id);
             return None;
