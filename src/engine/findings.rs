@@ -84,14 +84,14 @@ fn leak_message(leak: &LeakEvidence) -> String {
         .collect();
     let over = leak.window * u32::try_from(leak.floors.len()).unwrap_or(u32::MAX);
     format!(
-        "{} live tasks do not end: {} idle, {} of these left by a parent that finished; \
-         {} spawned and {} finished in {}; floor {}",
+        "{} live tasks do not end: in {} {} were spawned and {} finished; {} of the new ones sit \
+         idle, {} with no parent left; floor {}",
         format::count(leak.live_tasks),
-        format::count(leak.idle_tasks),
-        format::count(leak.parent_finished),
+        format::duration(over),
         format::count(leak.spawned),
         format::count(leak.finished),
-        format::duration(over),
+        format::count(leak.idle_tasks),
+        format::count(leak.parent_finished),
         floors.join(" → "),
     )
 }

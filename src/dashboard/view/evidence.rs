@@ -189,12 +189,12 @@ impl Sheet {
             "finished",
             &format!("{} in these windows", format::count(*finished)),
         );
+        self.fact("live", &format::count(*live_tasks));
         self.fact(
             "idle",
             &format!(
-                "{} of {} live tasks, not polled for {window} or longer",
+                "{} of those spawned in these windows, for {window} or longer",
                 format::count(*idle_tasks),
-                format::count(*live_tasks)
             ),
         );
         self.fact(
