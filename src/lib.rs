@@ -36,10 +36,11 @@
 //!
 //! # What it costs
 //!
-//! About 40 ns of processor time a poll and 150 ns a task over bare Tokio, under
-//! 192 bytes for a live task and none for a finished one; the engine's thread
-//! uses about half a percent of a core. `cargo bench -p demo` measures it on
-//! your machine, beside bare Tokio.
+//! About 40 ns of processor time a poll and 120 ns a task over bare Tokio on one
+//! thread (more where tasks move between processors), under 192 bytes for a live
+//! task and none for a finished one; the engine's thread uses about half a
+//! percent of a core. `cargo bench -p demo` measures it on your machine, beside
+//! bare Tokio.
 //!
 //! # What it cannot see
 //!
