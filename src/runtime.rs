@@ -37,6 +37,10 @@ use crate::snapshot::Flavor;
 /// replaces hooks that were set before: hooks of your own go through
 /// [`Builder`], which runs both. Set afterwards, they replace the probe's.
 ///
+/// Tokio's builder does not tell which threads drive its workers, so a long
+/// `block_in_place` on such a runtime counts as a stall; with [`Builder`] it
+/// does not.
+///
 /// ```
 /// let mut builder = tokio::runtime::Builder::new_current_thread();
 /// tokio_plumber::instrument(&mut builder);

@@ -55,7 +55,7 @@ impl Suspicion {
             // How long its tasks live is not known yet.
             (Self::Abandoned, true) => (5, SHORTEST_WINDOW),
             (Self::Idle, false) => (13, SHORTEST_WINDOW),
-            (Self::Idle, true) => (13, 5),
+            (Self::Idle, true) => (13, 2 * SHORTEST_WINDOW),
             (Self::Active, _) => (13, 10),
         }
     }
@@ -373,7 +373,7 @@ mod tests {
             Some(9)
         );
         assert_eq!(Site::default().found_after(SHORT, &idle(), leak), Some(25));
-        assert_eq!(Site::default().found_after(None, &idle(), leak), Some(103));
+        assert_eq!(Site::default().found_after(None, &idle(), leak), Some(51));
         let active = IdleTasks::default();
         assert_eq!(Site::default().found_after(SHORT, &active, leak), Some(207));
     }

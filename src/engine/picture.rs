@@ -8,11 +8,11 @@ use super::{Engine, findings, task_list};
 use crate::format;
 use crate::probe::clock::clock;
 use crate::probe::latency::{BUCKETS, upper_bound};
-use crate::probe::registry::{self, WorkerFacts};
+use crate::probe::registry::{self, RuntimeEntry, WorkerFacts};
 use crate::probe::sites::{MAX_SITES, SITES};
 use crate::snapshot::{
-    CurrentPoll, Evidence, FORMAT_VERSION, Finding, NotMeasured, PollLatency, Process, Runtime,
-    Site, SiteId, Snapshot, TaskSelection, Worker,
+    CurrentPoll, Evidence, FORMAT_VERSION, Finding, Flavor, NotMeasured, PollLatency, Process,
+    Runtime, Site, SiteId, Snapshot, TaskSelection, Worker,
 };
 
 /// The file name of the executable, which does not change.
@@ -212,6 +212,17 @@ fn not_measured(engine: &Engine) -> Vec<NotMeasured> {
         add(
             "the future given to block_on, and tasks of a LocalSet",
             "Tokio runs no task hooks for them".to_owned(),
+        );
+    }
+    let by_hand = |runtime: &RuntimeEntry| {
+        runtime.ended_at.is_none() && runtime.facts.flavor == Flavor::Unknown
+    };
+    if engine.sample.runtimes.iter().any(by_hand) {
+        add(
+            "block_in_place on runtimes instrumented by hand",
+            "their builder does not tell which thread drives a worker, so it counts as a stall; \
+             tokio_plumber::runtime::Builder tells"
+                .to_owned(),
         );
     }
     if engine.bare_runtimes > 0 {

@@ -60,15 +60,16 @@ fn head(out: &mut String, snapshot: &Snapshot) {
         NOT_MEASURED.to_owned()
     };
     line!(out, "  tasks         {tasks}");
-    let threshold = match process.stall_threshold {
-        Some(threshold) => format!("threshold {}", duration(threshold)),
-        None => "not looked for".to_owned(),
+    let worst = match (process.tasks_measured, process.stall_threshold) {
+        (false, _) => NOT_MEASURED.to_owned(),
+        (true, None) => "not looked for".to_owned(),
+        (true, Some(threshold)) => format!(
+            "{} (threshold {})",
+            process.worst_stall.map_or_else(none, duration),
+            duration(threshold)
+        ),
     };
-    line!(
-        out,
-        "  worst stall   {} ({threshold})",
-        process.worst_stall.map_or_else(none, duration)
-    );
+    line!(out, "  worst stall   {worst}");
     let cost = process.engine_cpu_share.map_or_else(
         || NOT_MEASURED.to_owned(),
         |share| format!("{:.1} % of a core, in its own thread", share * 100.0),
@@ -116,7 +117,10 @@ fn findings(out: &mut String, snapshot: &Snapshot) {
         return;
     }
     if snapshot.findings.is_empty() {
-        line!(out, "no findings: nothing was seen to leak or to stall");
+        line!(
+            out,
+            "no findings: nothing was seen to leak or to stall (a leak shows after 10 s to a minute)"
+        );
         return;
     }
     line!(
@@ -132,7 +136,7 @@ fn findings(out: &mut String, snapshot: &Snapshot) {
             )
         } else {
             format!(
-                "over, last seen {} ago",
+                "last seen {} ago",
                 duration(snapshot.taken_at.saturating_sub(finding.last_seen))
             )
         };
