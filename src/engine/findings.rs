@@ -10,9 +10,11 @@ use crate::snapshot::{
 
 /// Sites that leak, or did.
 pub(super) fn leaks(engine: &Engine) -> impl Iterator<Item = (SiteId, &Leak)> {
-    engine.sites.iter().enumerate().filter_map(|(id, past)| {
-        Some((SiteId(u32::try_from(id).unwrap_or(u32::MAX)), past.leak()?))
-    })
+    engine
+        .sites
+        .iter()
+        .enumerate()
+        .filter_map(|(id, past)| Some((SiteId::at(id), past.leak()?)))
 }
 
 /// All findings: ongoing ones first, leaks before stalls, the newest first.
@@ -22,10 +24,7 @@ pub(super) fn findings(engine: &Engine) -> Vec<Finding> {
         Finding {
             lint: Lint::StalledPoll,
             message: stall_message(&evidence),
-            site: FindingSite {
-                id: site,
-                location: location(site),
-            },
+            site: finding_site(site),
             first_seen: stalls.first_seen,
             last_seen: stalls.last_seen,
             ongoing: stalls.is_ongoing(),
@@ -35,10 +34,7 @@ pub(super) fn findings(engine: &Engine) -> Vec<Finding> {
     let leaks = leaks(engine).map(|(site, leak)| Finding {
         lint: Lint::LeakingSite,
         message: leak_message(&leak.evidence),
-        site: FindingSite {
-            id: site,
-            location: location(site),
-        },
+        site: finding_site(site),
         first_seen: leak.first_seen,
         last_seen: leak.last_seen,
         ongoing: leak.ongoing,
@@ -54,6 +50,13 @@ pub(super) fn findings(engine: &Engine) -> Vec<Finding> {
             .then(a.site.id.cmp(&b.site.id))
     });
     findings
+}
+
+fn finding_site(site: SiteId) -> FindingSite {
+    FindingSite {
+        id: site,
+        location: location(site),
+    }
 }
 
 fn stall_message(stall: &StallEvidence) -> String {

@@ -237,8 +237,7 @@ impl Engine {
             past.end_step();
             let questions = past.questions(mean_lifetime(past));
             if !questions.is_empty() {
-                let site = SiteId(u32::try_from(id).unwrap_or(u32::MAX));
-                asked.add(site, questions);
+                asked.add(SiteId::at(id), questions);
             }
         }
         for (site, answers) in asked.answer(now) {

@@ -170,7 +170,7 @@ fn sites(engine: &Engine) -> Vec<Site> {
         .enumerate()
         .filter(|(_, (totals, _))| totals.totals.spawned > 0 || totals.totals.polls > 0)
         .map(|(id, (totals, past))| {
-            let id = SiteId(u32::try_from(id).unwrap_or(u32::MAX));
+            let id = SiteId::at(id);
             Site {
                 id,
                 location: location(id),

@@ -172,7 +172,10 @@ impl StalledPoll {
             handed_on: false,
         });
         observed.age = age;
-        if age >= watched.threshold / 4 && threads.drives_worker(watched) == Some(false) {
+        if !observed.handed_on
+            && age >= watched.threshold / 4
+            && threads.drives_worker(watched) == Some(false)
+        {
             observed.handed_on = true;
             observed.stalled = false;
         }

@@ -146,18 +146,12 @@ impl Cell {
         raise(&site.longest, took);
     }
 
-    /// Counts and publishes a poll over the threshold.
+    /// Counts and publishes a poll over the threshold; `site` as in
+    /// [`count_poll`](Self::count_poll).
     #[cold]
-    pub(crate) fn count_slow_poll(&self, task: u64, site: SiteId, start: u64, end: u64) {
-        if let Some(site) = self.site(site) {
-            add(&site.slow_polls, 1);
-        }
-        self.slow.write(&Poll {
-            task: TaskId(task),
-            site,
-            start,
-            end,
-        });
+    pub(crate) fn count_slow_poll(&self, site: &SiteCounters, poll: &Poll) {
+        add(&site.slow_polls, 1);
+        self.slow.write(poll);
     }
 }
 

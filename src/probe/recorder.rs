@@ -4,12 +4,13 @@ use std::panic::Location;
 
 use super::cells::Cell;
 use super::clock::{Clock, clock};
+use super::published::Poll;
 use super::record::Birth;
 use super::registry::{self, RuntimeFacts};
 use super::seat::{Desk, Polling, Seat, with_seat};
 use super::sites::OTHERS;
 use super::tasks::{Inserted, Removed, TASKS};
-use crate::snapshot::RuntimeId;
+use crate::snapshot::{RuntimeId, TaskId};
 
 /// Records the events of one runtime; shared by its hooks, and by every task
 /// of it that is not freed yet.
@@ -143,7 +144,16 @@ impl Recorder {
             record.poll_ended(since, now, took);
         }
         if took > self.slow {
-            cell.count_slow_poll(id, site, since, now);
+            let (task, start, end) = (TaskId(id), since, now);
+            cell.count_slow_poll(
+                counters,
+                &Poll {
+                    task,
+                    site,
+                    start,
+                    end,
+                },
+            );
         }
         if ended {
             Self::count_end(cell, TASKS.remove_known(id, record), now);

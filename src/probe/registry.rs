@@ -22,13 +22,6 @@ static REGISTRY: Mutex<Registry> = Mutex::new(Registry {
     ended: VecDeque::new(),
     leases: Vec::new(),
     free: Vec::new(),
-    past: Totals {
-        spawned: 0,
-        finished: 0,
-        polls: 0,
-        busy: 0,
-        longest: 0,
-    },
     past_sites: Vec::new(),
     last_id: 0,
 });
@@ -40,8 +33,6 @@ struct Registry {
     /// Cells nobody leases, clean.
     free: Vec<&'static Cell>,
     /// What returned cells of all runtimes had counted.
-    past: Totals,
-    /// The same per site.
     past_sites: Vec<SiteTotals>,
     last_id: u32,
 }
@@ -111,11 +102,7 @@ pub(crate) fn add_runtime(facts: RuntimeFacts) -> RuntimeId {
 /// keep the metrics alive, since they keep the runtime's handle, and so the hooks.
 pub(crate) fn set_metrics(id: RuntimeId, metrics: &Arc<RuntimeMetrics>) {
     let mut registry = registry();
-    if let Some(runtime) = registry
-        .runtimes
-        .iter_mut()
-        .find(|runtime| runtime.id == id)
-    {
+    if let Some(runtime) = registry.runtime(id) {
         runtime.facts.worker_threads = Some(metrics.num_workers());
         runtime.metrics = Arc::downgrade(metrics);
     }
@@ -127,13 +114,8 @@ pub(crate) fn set_metrics(id: RuntimeId, metrics: &Arc<RuntimeMetrics>) {
 #[cfg(tokio_unstable)]
 pub(crate) fn drives_worker(id: RuntimeId, thread: ThreadId) -> Option<bool> {
     let metrics = {
-        let registry = registry();
-        registry
-            .runtimes
-            .iter()
-            .find(|runtime| runtime.id == id)?
-            .metrics
-            .clone()
+        let mut registry = registry();
+        registry.runtime(id)?.metrics.clone()
     };
     // Not in the lock: this may turn out to be the runtime's last handle, whose
     // end takes the lock.
@@ -174,7 +156,7 @@ pub(crate) fn end_runtime(id: RuntimeId) {
 
 /// Whether hooks of this runtime may still run.
 pub(crate) fn is_alive(id: RuntimeId) -> bool {
-    registry().runtimes.iter().any(|runtime| runtime.id == id)
+    registry().runtime(id).is_some()
 }
 
 /// Gives the calling thread a clean cell for `runtime`.
@@ -183,8 +165,9 @@ pub(crate) fn lease(runtime: RuntimeId) -> &'static Cell {
     let name = current.name().unwrap_or_default().to_owned();
     let tid = sched::current_tid();
     let mut registry = registry();
-    let entry = registry.runtimes.iter().find(|entry| entry.id == runtime);
-    let stall_threshold = entry.and_then(|entry| entry.facts.stall_threshold);
+    let stall_threshold = registry
+        .runtime(runtime)
+        .and_then(|entry| entry.facts.stall_threshold);
     // A cell is never freed, since other threads read it without a lock; it is
     // handed on instead.
     let cell = registry
@@ -219,17 +202,17 @@ pub(crate) fn release(runtime: RuntimeId, cell: &'static Cell) {
 }
 
 impl Registry {
+    /// A runtime that has not ended.
+    fn runtime(&mut self, id: RuntimeId) -> Option<&mut RuntimeEntry> {
+        self.runtimes.iter_mut().find(|runtime| runtime.id == id)
+    }
+
     /// Folds a cell's counts into the past and cleans it. Its thread is the one
     /// that calls, or its runtime has ended: nobody writes to it.
     fn take_back(&mut self, at: usize) {
         let Lease { cell, thread, .. } = self.leases.swap_remove(at);
         let totals = cell.add_sites_to(&mut self.past_sites);
-        self.past.add(&totals);
-        if let Some(runtime) = self
-            .runtimes
-            .iter_mut()
-            .find(|entry| entry.id == thread.runtime)
-        {
+        if let Some(runtime) = self.runtime(thread.runtime) {
             runtime.totals.add(&totals);
         }
         cell.reset();
@@ -259,8 +242,7 @@ impl Registry {
 /// Everything that the probe counted, read at one moment; times in ticks.
 #[derive(Default)]
 pub(crate) struct Sample {
-    /// When it was taken.
-    pub(crate) at: u64,
+    /// Of all sites.
     pub(crate) totals: Totals,
     /// By site id.
     pub(crate) sites: Vec<SiteTotals>,
@@ -292,20 +274,21 @@ pub(crate) struct Watched {
 /// Reads all counts. Holds up threads that start or end meanwhile, no others.
 pub(crate) fn sample(sample: &mut Sample) {
     let registry = registry();
-    sample.totals = registry.past;
     sample.sites.clone_from(&registry.past_sites);
     sample.runtimes.clear();
     sample.runtimes.extend(registry.ended.iter().cloned());
     sample.runtimes.extend(registry.runtimes.iter().cloned());
     for lease in &registry.leases {
         let totals = lease.cell.add_sites_to(&mut sample.sites);
-        sample.totals.add(&totals);
         let runtime = lease.thread.runtime;
         if let Some(runtime) = sample.runtimes.iter_mut().find(|entry| entry.id == runtime) {
             runtime.totals.add(&totals);
         }
     }
-    sample.at = clock().ticks();
+    sample.totals = Totals::default();
+    for site in &sample.sites {
+        sample.totals.add(&site.totals);
+    }
 }
 
 /// Reads the threads that poll or have polled.

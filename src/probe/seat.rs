@@ -144,9 +144,7 @@ impl Seat {
     /// it polled before. `None` if the task is not known, or the thread ends.
     #[inline]
     pub(crate) fn desk(&self, id: u64, runtime: RuntimeId) -> Option<Desk> {
-        #[allow(clippy::cast_possible_truncation)] // It is below the length.
-        let recent = self.desks[(id % RECENT as u64) as usize].get();
-        match recent {
+        match self.place_of(id).get() {
             // A record changes hands when its task ends.
             Some((known, desk)) if known == id && desk.record.id() == id => Some(desk),
             _ => {
@@ -177,9 +175,14 @@ impl Seat {
     #[inline]
     pub(crate) fn remember(&self, id: u64, desk: Desk) {
         if !self.leaving.get() {
-            #[allow(clippy::cast_possible_truncation)] // It is below the length.
-            self.desks[(id % RECENT as u64) as usize].set(Some((id, desk)));
+            self.place_of(id).set(Some((id, desk)));
         }
+    }
+
+    #[inline]
+    fn place_of(&self, id: u64) -> &LocalCell<Option<(u64, Desk)>> {
+        #[allow(clippy::cast_possible_truncation)] // It is below the length.
+        &self.desks[(id % RECENT as u64) as usize]
     }
 
     fn new_desk(&self, id: u64, runtime: RuntimeId) -> Option<Desk> {
