@@ -76,6 +76,7 @@ pub mod config;
 pub mod dashboard;
 mod engine;
 pub mod format;
+mod lockfree;
 mod probe;
 pub mod report;
 pub mod runtime;

@@ -13,7 +13,7 @@ use super::clock::clock;
 use super::latency::Buckets;
 use super::published::{CurrentPoll, LatestSlowPoll, Poll};
 use super::sites::MAX_SITES;
-use super::sync::{AtomicU64, Relaxed, add, raise};
+use crate::lockfree::sync::{AtomicU64, Relaxed, add, raise};
 use crate::snapshot::{SiteId, TaskId};
 
 /// Sites whose counters are allocated together.

@@ -5,7 +5,7 @@
 //! stores; any thread may read. The engine scales ticks to time and asks
 //! `hdrhistogram` for quantiles.
 
-use super::sync::{AtomicU64, Relaxed, add};
+use crate::lockfree::sync::{AtomicU64, Relaxed, add};
 
 const SUB_BITS: u32 = 5;
 const SUB: u64 = 1 << SUB_BITS;

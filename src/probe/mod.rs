@@ -25,7 +25,6 @@ pub(crate) mod cells;
 pub(crate) mod clock;
 #[cfg(tokio_unstable)]
 pub(crate) mod hooks;
-mod index;
 pub(crate) mod latency;
 mod published;
 pub(crate) mod record;
@@ -34,6 +33,4 @@ pub(crate) mod registry;
 pub(crate) mod sched;
 mod seat;
 pub(crate) mod sites;
-mod slab;
-mod sync;
 pub(crate) mod tasks;

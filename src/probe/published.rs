@@ -3,7 +3,7 @@
 //! One thread writes with plain stores and never waits; a reader that met a
 //! change in the middle gets nothing and looks again later.
 
-use super::sync::{Acquire, AtomicU32, AtomicU64, Relaxed, Release, fence};
+use crate::lockfree::sync::{Acquire, AtomicU32, AtomicU64, Relaxed, Release, fence};
 use crate::snapshot::{SiteId, TaskId};
 
 /// The poll in progress.

@@ -1,7 +1,7 @@
 //! What is kept of one live task. Who may touch it, and when, is said in
 //! [`tasks`](super::tasks).
 
-use super::sync::{Acquire, AtomicU32, AtomicU64, Relaxed, Release, add, fence, raise};
+use crate::lockfree::sync::{Acquire, AtomicU32, AtomicU64, Relaxed, Release, add, fence, raise};
 use crate::snapshot::{RuntimeId, SiteId, TaskId};
 
 /// The end of a list of free records.

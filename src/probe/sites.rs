@@ -9,9 +9,9 @@ use std::collections::HashMap;
 use std::panic::Location;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use super::index::{Index, IndexWriter, Lookup};
-use super::slab::Slab;
-use super::sync::{Acquire, AtomicPtr, AtomicU32, Relaxed, Release};
+use crate::lockfree::index::{Index, IndexWriter, Lookup};
+use crate::lockfree::slab::Slab;
+use crate::lockfree::sync::{Acquire, AtomicPtr, AtomicU32, Relaxed, Release};
 use crate::snapshot::SiteId;
 
 /// How many spawn sites are told apart; what comes later is counted together

@@ -24,10 +24,10 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::index::{Index, IndexWriter, Lookup};
 use super::record::{Birth, NO_SLOT, Record, TaskFacts};
-use super::slab::Slab;
-use super::sync::{Acquire, AtomicU32, Relaxed, Release};
+use crate::lockfree::index::{Index, IndexWriter, Lookup};
+use crate::lockfree::slab::Slab;
+use crate::lockfree::sync::{Acquire, AtomicU32, Relaxed, Release};
 use crate::snapshot::SiteId;
 
 const SHARDS: usize = 32;

@@ -2,15 +2,14 @@
 //! `RUSTFLAGS="--cfg loom_model" cargo test --release --test loom`.
 //!
 //! The modules are compiled here a second time, with `sync` below in the place
-//! of `src/probe/sync.rs`: loom's atomics cannot be in the library's statics.
+//! of `src/lockfree/sync.rs`: loom's atomics cannot be in the library's statics.
 //! (The cfg is not `loom`, which Tokio would take for its own.)
 
 #![cfg(loom_model)]
 // Only a part of each module is used.
 #![allow(dead_code, unreachable_pub)]
 
-#[path = "../../src/probe/index.rs"]
-mod index;
+mod lockfree;
 #[path = "../../src/probe/published.rs"]
 mod published;
 #[path = "../../src/probe/record.rs"]
@@ -20,28 +19,7 @@ mod snapshot {
     pub(crate) use tokio_plumber::snapshot::{RuntimeId, SiteId, TaskId};
 }
 
-mod sync {
-    pub(crate) use loom::sync::atomic::{
-        AtomicU32, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release, fence,
-    };
-
-    macro_rules! const_fn {
-        ($($function:tt)*) => { $($function)* };
-    }
-    pub(crate) use const_fn;
-
-    pub(crate) fn add(counter: &AtomicU64, n: u64) {
-        counter.store(counter.load(Relaxed).wrapping_add(n), Relaxed);
-    }
-
-    pub(crate) fn raise(maximum: &AtomicU64, to: u64) {
-        if to > maximum.load(Relaxed) {
-            maximum.store(to, Relaxed);
-        }
-    }
-}
-
-use index::{Index, IndexWriter, Lookup};
+use lockfree::index::{Index, IndexWriter, Lookup};
 use loom::sync::Arc;
 use loom::thread;
 use published::{CurrentPoll, LatestSlowPoll, Poll};

@@ -1,7 +1,7 @@
 //! Atomics, from one place, so that `tests/loom` can put loom's in theirs.
 
-pub(super) use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-pub(super) use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, fence};
+pub(crate) use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+pub(crate) use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, fence};
 
 /// A `const fn` here; a plain one with loom, whose atomics cannot be constants.
 macro_rules! const_fn {
@@ -9,17 +9,17 @@ macro_rules! const_fn {
         $(#[$meta])* $vis const fn $($rest)*
     };
 }
-pub(super) use const_fn;
+pub(crate) use const_fn;
 
 /// Adds to a counter of which the calling thread is the only writer.
 #[inline]
-pub(super) fn add(counter: &AtomicU64, n: u64) {
+pub(crate) fn add(counter: &AtomicU64, n: u64) {
     counter.store(counter.load(Relaxed).wrapping_add(n), Relaxed);
 }
 
 /// Raises a maximum of which the calling thread is the only writer.
 #[inline]
-pub(super) fn raise(maximum: &AtomicU64, to: u64) {
+pub(crate) fn raise(maximum: &AtomicU64, to: u64) {
     if to > maximum.load(Relaxed) {
         maximum.store(to, Relaxed);
     }
