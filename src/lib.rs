@@ -76,6 +76,7 @@ pub mod config;
 pub mod dashboard;
 mod engine;
 pub mod format;
+mod heap;
 mod lockfree;
 mod probe;
 pub mod report;
@@ -84,5 +85,6 @@ pub mod snapshot;
 
 pub use config::{Config, ConfigError};
 pub use engine::snapshot;
+pub use heap::{Alloc, SampledAlloc};
 pub use runtime::{Instrument, instrument};
 pub use tokio::pin;

@@ -24,6 +24,7 @@ pub use tokio::runtime::*;
 
 use crate::config::Config;
 use crate::engine;
+use crate::heap;
 #[cfg(tokio_unstable)]
 use crate::probe::hooks::{self, UserHooks};
 use crate::probe::recorder::Recorder;
@@ -179,7 +180,8 @@ macro_rules! task_hook {
 
 /// Building, and what is our own.
 impl Builder {
-    fn new(inner: tokio::runtime::Builder, flavor: Flavor) -> Self {
+    fn new(mut inner: tokio::runtime::Builder, flavor: Flavor) -> Self {
+        inner.on_thread_start(thread_starts);
         Self {
             inner,
             flavor,
@@ -298,8 +300,22 @@ impl Builder {
     }
 }
 
+/// A runtime starts a thread: one of its blocking pool, until it polls.
+fn thread_starts() {
+    heap::set_base(heap::Base::BlockingPool);
+}
+
 /// Tokio's methods.
 impl Builder {
+    /// See [`tokio::runtime::Builder::on_thread_start`].
+    pub fn on_thread_start(&mut self, hook: impl Fn() + Send + Sync + 'static) -> &mut Self {
+        self.inner.on_thread_start(move || {
+            thread_starts();
+            hook();
+        });
+        self
+    }
+
     delegate! {
         enable_all();
         enable_io();
@@ -309,7 +325,6 @@ impl Builder {
         thread_name(name: impl Into<String>);
         thread_name_fn(name: impl Fn() -> String + Send + Sync + 'static);
         thread_stack_size(bytes: usize);
-        on_thread_start(hook: impl Fn() + Send + Sync + 'static);
         on_thread_stop(hook: impl Fn() + Send + Sync + 'static);
         on_thread_park(hook: impl Fn() + Send + Sync + 'static);
         on_thread_unpark(hook: impl Fn() + Send + Sync + 'static);

@@ -1,6 +1,6 @@
 //! Atomics, from one place, so that `tests/loom` can put loom's in theirs.
 
-pub(crate) use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+pub(crate) use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 pub(crate) use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, fence};
 
 /// A `const fn` here; a plain one with loom, whose atomics cannot be constants.

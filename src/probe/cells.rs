@@ -13,6 +13,7 @@ use super::clock::clock;
 use super::latency::Buckets;
 use super::published::{CurrentPoll, LatestSlowPoll, Poll};
 use super::sites::MAX_SITES;
+use crate::heap;
 use crate::lockfree::sync::{AtomicU64, Relaxed, add, raise};
 use crate::snapshot::{SiteId, TaskId};
 
@@ -120,7 +121,7 @@ impl Cell {
         let chunk = self.sites.0.get((site.0 / SITES_PER_CHUNK) as usize)?;
         let chunk = match chunk.get() {
             Some(chunk) => chunk,
-            None => chunk.get_or_init(new_site_chunk),
+            None => chunk.get_or_init(|| heap::as_plumber(new_site_chunk)),
         };
         chunk.get((site.0 % SITES_PER_CHUNK) as usize)
     }

@@ -1,6 +1,7 @@
 //! What is kept of one live task. Who may touch it, and when, is said in
 //! [`tasks`](super::tasks).
 
+use crate::heap::account::{Account, AccountFacts, Opening};
 use crate::lockfree::sync::{Acquire, AtomicU32, AtomicU64, Relaxed, Release, add, fence, raise};
 use crate::snapshot::{RuntimeId, SiteId, TaskId};
 
@@ -24,15 +25,16 @@ pub(crate) struct Record {
     /// Ticks.
     longest: AtomicU64,
     site: AtomicU32,
+    runtime: AtomicU32,
 
     spawned_at: AtomicU64,
     /// Tokio's id, zero where no task spawned it.
     parent: AtomicU64,
     /// The parent's site, one up; zero where the probe does not know the parent.
     parent_site: AtomicU32,
-    runtime: AtomicU32,
     slot: AtomicU32,
     next_free: AtomicU32,
+    account: Account,
 }
 
 /// What the spawn hook knows of a new task.
@@ -46,6 +48,7 @@ pub(crate) struct Birth {
     /// Tokio's id of the task that was being polled, zero where none was.
     pub(crate) parent: u64,
     pub(crate) parent_site: Option<SiteId>,
+    pub(crate) opening: Opening,
 }
 
 /// One live task as the engine read it; times in ticks.
@@ -63,6 +66,8 @@ pub(crate) struct TaskFacts {
     pub(crate) busy: u64,
     pub(crate) longest: u64,
     pub(crate) running: bool,
+    /// `None` where nothing counts bytes.
+    pub(crate) account: Option<AccountFacts>,
 }
 
 impl Record {
@@ -82,6 +87,7 @@ impl Record {
         self.parent_site
             .store(birth.parent_site.map_or(0, |site| site.0 + 1), Relaxed);
         self.runtime.store(birth.runtime.0, Relaxed);
+        self.account.open(birth.opening);
         self.slot.store(slot, Relaxed);
         self.id.store(birth.id, Release);
     }
@@ -113,6 +119,12 @@ impl Record {
 
     pub(crate) fn runtime(&self) -> RuntimeId {
         RuntimeId(self.runtime.load(Relaxed))
+    }
+
+    /// What is kept of the task's memory.
+    #[inline]
+    pub(crate) fn account(&self) -> &Account {
+        &self.account
     }
 
     /// Ticks.
@@ -165,6 +177,7 @@ impl Record {
             busy: self.busy.load(Relaxed),
             longest: self.longest.load(Relaxed),
             running,
+            account: self.account.read(),
         };
         // Pairs with the fence in `fill`.
         fence(Acquire);

@@ -7,9 +7,11 @@ use super::clock::{Clock, clock};
 use super::published::Poll;
 use super::record::Birth;
 use super::registry::{self, RuntimeFacts};
-use super::seat::{Desk, Polling, Seat, with_seat};
+use super::seat::{Desk, Polling, Seat, owner, with_seat};
 use super::sites::OTHERS;
 use super::tasks::{Inserted, Removed, TASKS};
+use crate::heap;
+use crate::heap::slots::Key;
 use crate::snapshot::{RuntimeId, TaskId};
 
 /// Records the events of one runtime; shared by its hooks, and by every task
@@ -53,21 +55,25 @@ impl Recorder {
         parent: u64,
         location: &'static Location<'static>,
     ) {
+        let task_cell = heap::cell::find();
         let site = seat.site(location);
+        let opening = heap::cell::open(Key::new(TaskId(id), site), task_cell);
         let parent_site = seat.polling().filter(|polling| polling.id == parent);
         seat.with_cell(self.runtime, |cell| {
             let counters = cell.site(site);
             if let Some(counters) = counters {
                 counters.count_spawn();
             }
-            let inserted = TASKS.insert(&Birth {
+            let birth = Birth {
                 id,
                 site,
                 runtime: self.runtime,
                 spawned_at: self.clock.ticks(),
                 parent,
                 parent_site: parent_site.map(|polling| polling.desk.site),
-            });
+                opening,
+            };
+            let inserted = heap::as_plumber(|| TASKS.insert(&birth));
             match (inserted, counters) {
                 // This thread may well be the one that polls it first.
                 (Inserted::Alive(record), Some(counters)) => {
@@ -78,11 +84,18 @@ impl Recorder {
                             cell,
                             site,
                             counters,
+                            owner: owner(id, site, record),
                         },
                     );
                 }
-                (Inserted::EndedEarly, Some(counters)) => counters.count_end(0),
-                _ => {}
+                (Inserted::Alive(_), None) => {}
+                (Inserted::EndedEarly, counters) => {
+                    close(opening.slot(), self.clock.ticks());
+                    if let Some(counters) = counters {
+                        counters.count_end(0);
+                    }
+                }
+                (Inserted::Full, _) => close(opening.slot(), self.clock.ticks()),
             }
         });
     }
@@ -103,6 +116,9 @@ impl Recorder {
         if let Some(desk) = desk {
             desk.record.poll_started(since);
             desk.cell.enter(id, desk.site, since);
+            if let Some(owner) = desk.owner {
+                heap::enter(owner);
+            }
             seat.enter(Polling {
                 id,
                 desk,
@@ -131,6 +147,7 @@ impl Recorder {
                     cell,
                     site,
                     counters,
+                    owner,
                 },
             since,
             ended,
@@ -138,6 +155,9 @@ impl Recorder {
         } = polling;
         // Clocks of two processors may disagree by some ticks.
         let took = now.saturating_sub(since);
+        if owner.is_some() {
+            heap::leave();
+        }
         cell.leave();
         cell.count_poll(counters, took);
         if record.id() == id {
@@ -164,6 +184,9 @@ impl Recorder {
                 .desk
                 .cell
                 .enter(outer.id, outer.desk.site, outer.since);
+            if let Some(owner) = outer.desk.owner {
+                heap::enter(owner);
+            }
         }
     }
 
@@ -195,11 +218,21 @@ impl Recorder {
 
     #[inline]
     fn count_end(cell: &Cell, task: Option<Removed>, now: u64) {
-        if let Some(task) = task
-            && let Some(site) = cell.site(task.site)
-        {
+        let Some(task) = task else {
+            return;
+        };
+        close(task.owner, now);
+        if let Some(site) = cell.site(task.site) {
             site.count_end(now.saturating_sub(task.spawned_at));
         }
+    }
+}
+
+/// Closes the account of a task that ended.
+#[inline]
+fn close(owner: Option<u32>, now: u64) {
+    if let Some(owner) = owner {
+        heap::SLOTS.end(owner, now);
     }
 }
 

@@ -9,7 +9,9 @@ use super::record::Record;
 use super::registry;
 use super::sites::SITES;
 use super::tasks::TASKS;
-use crate::snapshot::{RuntimeId, SiteId};
+use crate::heap::slots::Key;
+use crate::heap::{self, Owner};
+use crate::snapshot::{RuntimeId, SiteId, TaskId};
 
 /// Tasks that a thread finds again without a look-up in the table.
 const RECENT: usize = 64;
@@ -44,6 +46,8 @@ pub(crate) struct Desk {
     pub(crate) site: SiteId,
     /// The counters of that site in that cell.
     pub(crate) counters: &'static SiteCounters,
+    /// Whose the bytes are that a poll allocates; `None` where none are counted.
+    pub(crate) owner: Option<Owner>,
 }
 
 /// A poll on this thread.
@@ -124,7 +128,8 @@ impl Seat {
 
     #[cold]
     fn push(&self, outer: Polling) {
-        let pushed = LEASES.try_with(|leases| leases.outer.borrow_mut().push(outer));
+        let push = || LEASES.try_with(|leases| leases.outer.borrow_mut().push(outer));
+        let pushed = heap::as_plumber(push);
         // A thread that ends has nowhere to keep it; its poll is then unknown.
         if pushed.is_ok() {
             self.depth.set(self.depth.get() + 1);
@@ -164,7 +169,7 @@ impl Seat {
         match recent.get() {
             Some((known, site)) if std::ptr::eq(known, location) => site,
             _ => {
-                let site = SITES.intern(location);
+                let site = heap::as_plumber(|| SITES.intern(location));
                 recent.set(Some((location, site)));
                 site
             }
@@ -186,6 +191,7 @@ impl Seat {
     }
 
     fn new_desk(&self, id: u64, runtime: RuntimeId) -> Option<Desk> {
+        heap::thread_polls();
         let record = TASKS.get(id)?;
         let cell = self.cell(runtime)?;
         let site = record.site();
@@ -194,6 +200,7 @@ impl Seat {
             cell,
             site,
             counters: cell.site(site)?,
+            owner: owner(id, site, record),
         })
     }
 
@@ -212,7 +219,8 @@ impl Seat {
     #[cold]
     #[inline(never)]
     fn other_cell(&self, runtime: RuntimeId) -> Option<&'static Cell> {
-        let leased = LEASES.try_with(|leases| leases.cell(runtime)).ok();
+        let lease = || LEASES.try_with(|leases| leases.cell(runtime)).ok();
+        let leased = heap::as_plumber(lease);
         let cell = leased.filter(|_| !self.leaving.get())?;
         self.cells[(runtime.0 % 2) as usize].set(Some((runtime, cell)));
         Some(cell)
@@ -226,13 +234,24 @@ impl Seat {
         match self.cell(runtime) {
             Some(cell) => f(cell),
             None => {
-                let cell = registry::lease(runtime);
+                let cell = heap::as_plumber(|| registry::lease(runtime));
                 let result = f(cell);
                 registry::release(runtime, cell);
                 result
             }
         }
     }
+}
+
+/// Whose the bytes are that a poll of this task allocates.
+pub(super) fn owner(id: u64, site: SiteId, record: &'static Record) -> Option<Owner> {
+    let index = record.account().slot()?;
+    Some(Owner {
+        slot: heap::SLOTS.get(index)?,
+        index,
+        key: Key::new(TaskId(id), site),
+        account: record.account(),
+    })
 }
 
 impl Leases {

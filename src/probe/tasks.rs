@@ -84,6 +84,8 @@ pub(crate) struct Removed {
     pub(crate) site: SiteId,
     /// Ticks.
     pub(crate) spawned_at: u64,
+    /// The number of its owner slot, where bytes are counted.
+    pub(crate) owner: Option<u32>,
 }
 
 impl TaskTable {
@@ -171,6 +173,7 @@ impl TaskTable {
         let removed = Removed {
             site: record.site(),
             spawned_at: record.spawned_at(),
+            owner: record.account().slot(),
         };
         writer.free = record.clear(writer.free);
         Some(removed)
@@ -252,6 +255,7 @@ impl Writer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::heap::account::Opening;
     use crate::snapshot::RuntimeId;
 
     fn table() -> &'static TaskTable {
@@ -266,6 +270,7 @@ mod tests {
             spawned_at: 5,
             parent: 0,
             parent_site: None,
+            opening: Opening::default(),
         }
     }
 
@@ -284,7 +289,8 @@ mod tests {
             table.remove(7),
             Some(Removed {
                 site: SiteId(3),
-                spawned_at: 5
+                spawned_at: 5,
+                owner: None,
             })
         );
         assert!(!table.contains(7));

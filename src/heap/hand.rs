@@ -1,0 +1,523 @@
+//! A thread's hand: figures that it has not published yet.
+//!
+//! An allocation adds to one counter of the thread and a free to another; both
+//! belong to the current owner, the task that is polled or else the thread's
+//! [`Base`]. They are published after each poll, and whenever 64 KiB have been
+//! allocated or freed, so a reader that stops nobody is at most that far off per
+//! thread. Blocks of other owners that are freed within a poll are gathered by
+//! owner and published with it; outside of a poll they are booked at once, since
+//! nothing says when that thread would come by again.
+//!
+//! # Why a slot cannot be recycled under a hand
+//!
+//! Figures that are not published are of two kinds. *Freed* bytes are still in
+//! the slot's word, so the slot is not spent. *Allocated* bytes are not yet in it,
+//! so before its first allocation in a poll a thread takes a hold of the slot, and
+//! gives it back with the figures. Tokio lets go of a task before it runs the hook
+//! that ends the poll here, so by then the task may have ended elsewhere; a hold
+//! that comes too late is refused, and those bytes belong to no task.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+
+use super::account::Account;
+use super::slots::{Change, Key, Slot, SlotTable};
+use super::tag::{BASES, Base, Named, Tag};
+
+/// Figures are published when either of them exceeds this, in bytes.
+const IN_HAND: u64 = 64 * 1024;
+
+/// Other owners whose figures are gathered within a poll.
+const OTHERS: usize = 16;
+
+/// All slots of the process.
+pub(crate) static SLOTS: SlotTable = SlotTable::new();
+
+/// The accounts that are always there, by [`Base`].
+static BASE_SLOTS: [Slot; BASES as usize] = [const { Slot::new() }; BASES as usize];
+
+/// The kind of allocator that is installed; see [`Accounting`].
+static ACCOUNTING: AtomicU8 = AtomicU8::new(0);
+
+/// How allocators count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Accounting {
+    Exact = 1,
+    Sampled = 2,
+}
+
+/// What counts bytes in this process; `None` if nothing does.
+#[inline]
+pub(crate) fn accounting() -> Option<Accounting> {
+    match ACCOUNTING.load(Relaxed) {
+        0 => None,
+        1 => Some(Accounting::Exact),
+        _ => Some(Accounting::Sampled),
+    }
+}
+
+/// What a base account holds, as published.
+pub(crate) fn base_bytes(base: Base) -> i64 {
+    BASE_SLOTS[base as usize].bytes()
+}
+
+/// The task that a thread polls.
+#[derive(Clone, Copy)]
+pub(crate) struct Owner {
+    pub(crate) slot: &'static Slot,
+    pub(crate) index: u32,
+    pub(crate) key: Key,
+    pub(crate) account: &'static Account,
+}
+
+/// See the [module](self).
+pub(super) struct Hand {
+    /// What a block allocated now is marked with.
+    tag: Cell<Tag>,
+    /// Bytes allocated by the current owner and not published.
+    allocated: Cell<u64>,
+    /// Bytes freed of the current owner's and not published.
+    freed: Cell<u64>,
+    /// How often the two were set back.
+    publications: Cell<u64>,
+    /// Above these the slow path is taken; zero until the thread is ready.
+    allocated_limit: Cell<u64>,
+    freed_limit: Cell<u64>,
+
+    task: Cell<Option<Owner>>,
+    /// Whether this thread holds the task's slot.
+    holds: Cell<bool>,
+    base: Cell<Base>,
+    /// The base's figures, put aside during a poll.
+    base_allocated: Cell<u64>,
+    base_freed: Cell<u64>,
+    state: Cell<State>,
+
+    /// Which of `others` are in use, a bit each.
+    others_used: Cell<u16>,
+    others: [Cell<(u32, u64)>; OTHERS],
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Its end would not be noticed yet.
+    New,
+    Ready,
+    /// It ends: nothing stays in the hand any more.
+    Ending,
+}
+
+/// A hand that was put aside.
+#[derive(Clone, Copy)]
+struct Aside {
+    tag: Tag,
+    allocated: u64,
+    freed: u64,
+    task: Option<Owner>,
+    holds: bool,
+    base: Base,
+    base_allocated: u64,
+    base_freed: u64,
+}
+
+thread_local! {
+    // Without a destructor, so that it is there for a thread's very last frees.
+    static HAND: Hand = const { Hand::new() };
+    static EXIT: Exit = const { Exit };
+}
+
+/// Publishes what a thread has in hand when it ends.
+struct Exit;
+
+impl Drop for Exit {
+    fn drop(&mut self) {
+        with_hand(|hand| {
+            hand.publish();
+            hand.state.set(State::Ending);
+            hand.set_limits();
+        });
+    }
+}
+
+/// Calls `f` with the thread's own hand.
+#[inline]
+pub(super) fn with_hand<R>(f: impl FnOnce(&Hand) -> R) -> R {
+    HAND.with(f)
+}
+
+impl Hand {
+    const fn new() -> Self {
+        Self {
+            tag: Cell::new(Tag::base(Base::Unowned)),
+            allocated: Cell::new(0),
+            freed: Cell::new(0),
+            publications: Cell::new(0),
+            allocated_limit: Cell::new(0),
+            freed_limit: Cell::new(0),
+            task: Cell::new(None),
+            holds: Cell::new(false),
+            base: Cell::new(Base::Unowned),
+            base_allocated: Cell::new(0),
+            base_freed: Cell::new(0),
+            state: Cell::new(State::New),
+            others_used: Cell::new(0),
+            others: [const { Cell::new((0, 0)) }; OTHERS],
+        }
+    }
+
+    /// Books an allocation and returns how to mark the block.
+    #[inline(always)]
+    pub(super) fn allocated(&self, size: usize) -> Tag {
+        let allocated = self.allocated.get() + size as u64;
+        self.allocated.set(allocated);
+        if allocated > self.allocated_limit.get() {
+            self.allocated_slow();
+        }
+        self.tag.get()
+    }
+
+    /// Books a free of a block that was marked so.
+    #[inline(always)]
+    pub(super) fn freed(&self, tag: Tag, size: usize) {
+        if tag == self.tag.get() {
+            let freed = self.freed.get() + size as u64;
+            self.freed.set(freed);
+            if freed > self.freed_limit.get() {
+                self.freed_slow();
+            }
+        } else {
+            self.freed_of_other(tag, size as u64);
+        }
+    }
+
+    /// Books a change of a block's size and returns how to mark it: whoever grows
+    /// a block owns all of it, whoever shrinks it does not.
+    #[inline(always)]
+    pub(super) fn resized(&self, tag: Tag, from: usize, to: usize) -> Tag {
+        if to > from {
+            self.freed(tag, from);
+            self.allocated(to)
+        } else {
+            self.freed(tag.plain(), from - to);
+            tag
+        }
+    }
+
+    /// Notes that a thread counts for this kind of allocator, and that the
+    /// thread's end is to be noticed.
+    #[cold]
+    fn get_ready(&self) {
+        self.state.set(State::Ready);
+        // This does not come back here: `thread_local!` does not use the global
+        // allocator (promised since Rust 1.93).
+        if EXIT.try_with(|_| ()).is_err() {
+            self.state.set(State::Ending);
+        }
+        self.set_limits();
+    }
+
+    fn set_limits(&self) {
+        let (allocated, freed) = match self.state.get() {
+            // A poll's first allocation takes a hold of the slot.
+            State::Ready if self.task.get().is_some() && !self.holds.get() => (0, IN_HAND),
+            State::Ready => (IN_HAND, IN_HAND),
+            State::New | State::Ending => (0, 0),
+        };
+        self.allocated_limit.set(allocated);
+        self.freed_limit.set(freed);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn allocated_slow(&self) {
+        if self.state.get() == State::New {
+            note_accounting(Accounting::Exact);
+            self.get_ready();
+        }
+        if let Some(owner) = self.task.get().filter(|_| !self.holds.get()) {
+            if owner.slot.hold(&SLOTS, owner.index, owner.key) {
+                self.holds.set(true);
+                self.set_limits();
+            } else {
+                self.lose_task();
+            }
+        }
+        self.publish_beyond_limits();
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn freed_slow(&self) {
+        if self.state.get() == State::New {
+            self.get_ready();
+        }
+        self.publish_beyond_limits();
+    }
+
+    fn publish_beyond_limits(&self) {
+        if self.allocated.get() > self.allocated_limit.get()
+            || self.freed.get() > self.freed_limit.get()
+        {
+            self.publish_current();
+        }
+    }
+
+    /// The task has ended and its slot is somebody else's: what is allocated until
+    /// the poll's hook comes belongs to the thread's base.
+    #[cold]
+    fn lose_task(&self) {
+        let (allocated, freed) = (self.allocated.get(), self.freed.get());
+        self.task.set(None);
+        self.take_base_up();
+        self.allocated.set(self.allocated.get() + allocated);
+        self.freed.set(self.freed.get() + freed);
+    }
+
+    fn take_base_up(&self) {
+        self.publications.set(self.publications.get() + 1);
+        self.allocated.set(self.base_allocated.replace(0));
+        self.freed.set(self.base_freed.replace(0));
+        self.tag.set(Tag::base(self.base.get()));
+        self.set_limits();
+    }
+
+    /// Publishes the current owner's figures, and keeps its hold.
+    fn publish_current(&self) {
+        self.publications.set(self.publications.get() + 1);
+        let (allocated, freed) = (self.allocated.replace(0), self.freed.replace(0));
+        let change = Change::net(allocated, freed);
+        match self.task.get() {
+            None => {
+                BASE_SLOTS[self.base.get() as usize].add(change);
+            }
+            Some(owner) => {
+                let retained = SLOTS.publish(owner.index, owner.slot, change);
+                owner.account.book(owner.index, allocated, retained);
+            }
+        }
+    }
+
+    /// Publishes everything that this thread has in hand.
+    pub(super) fn publish(&self) {
+        self.publish_current();
+        self.publish_others();
+        let aside = Change::net(self.base_allocated.replace(0), self.base_freed.replace(0));
+        BASE_SLOTS[self.base.get() as usize].add(aside);
+    }
+
+    /// A poll starts, or one goes on that had another inside.
+    #[inline]
+    pub(super) fn enter(&self, owner: Owner) {
+        if self.task.get().is_some() {
+            self.leave();
+        }
+        self.base_allocated.set(self.allocated.replace(0));
+        self.base_freed.set(self.freed.replace(0));
+        self.publications.set(self.publications.get() + 1);
+        self.tag.set(Tag::slot(owner.index));
+        self.task.set(Some(owner));
+        self.set_limits();
+    }
+
+    /// The poll has ended.
+    #[inline]
+    pub(super) fn leave(&self) {
+        let Some(owner) = self.task.take() else {
+            return;
+        };
+        let (allocated, freed) = (self.allocated.get(), self.freed.get());
+        let holds = self.holds.replace(false);
+        if holds || freed > 0 {
+            let mut change = Change::net(allocated, freed);
+            if holds {
+                change = change.and_release();
+            }
+            let retained = SLOTS.publish(owner.index, owner.slot, change);
+            owner.account.book(owner.index, allocated, retained);
+        }
+        if self.others_used.get() != 0 {
+            self.publish_others();
+        }
+        self.take_base_up();
+    }
+
+    /// Whose the thread's allocations are outside of polls.
+    pub(super) fn set_base(&self, base: Base) {
+        if self.base.get() == base {
+            return;
+        }
+        self.publish();
+        self.base.set(base);
+        if self.task.get().is_none() {
+            self.tag.set(Tag::base(base));
+        }
+    }
+
+    pub(super) fn base(&self) -> Base {
+        self.base.get()
+    }
+
+    /// Books what `f` allocates as the probe's own.
+    pub(super) fn as_plumber<R>(&self, f: impl FnOnce() -> R) -> R {
+        /// Takes the hand up again, whichever way it is left.
+        struct Resume<'a>(&'a Hand, Aside);
+        impl Drop for Resume<'_> {
+            fn drop(&mut self) {
+                self.0.resume(self.1);
+            }
+        }
+        let _resume = Resume(self, self.put_aside());
+        f()
+    }
+
+    fn put_aside(&self) -> Aside {
+        let aside = Aside {
+            tag: self.tag.replace(Tag::base(Base::Plumber)),
+            allocated: self.allocated.replace(0),
+            freed: self.freed.replace(0),
+            task: self.task.take(),
+            holds: self.holds.replace(false),
+            base: self.base.replace(Base::Plumber),
+            base_allocated: self.base_allocated.replace(0),
+            base_freed: self.base_freed.replace(0),
+        };
+        self.set_limits();
+        aside
+    }
+
+    fn resume(&self, aside: Aside) {
+        if self.allocated.get() != self.freed.get() {
+            self.publish_current();
+        }
+        self.tag.set(aside.tag);
+        self.allocated.set(aside.allocated);
+        self.freed.set(aside.freed);
+        self.task.set(aside.task);
+        self.holds.set(aside.holds);
+        self.base.set(aside.base);
+        self.base_allocated.set(aside.base_allocated);
+        self.base_freed.set(aside.base_freed);
+        self.set_limits();
+    }
+
+    /// Moves a block of the current owner's, just allocated, to a new task: its
+    /// cell.
+    pub(super) fn hand_over(&self, size: usize) {
+        let size = size as u64;
+        match self.allocated.get().checked_sub(size) {
+            Some(allocated) => self.allocated.set(allocated),
+            // It was published meanwhile.
+            None => self.freed.set(self.freed.get() + size),
+        }
+    }
+
+    /// What changes with every allocation of this thread.
+    pub(super) fn mark(&self) -> (u64, u64) {
+        (self.allocated.get(), self.publications.get())
+    }
+
+    /// Books a sampled block that stands for this many bytes, at once, and returns
+    /// how to mark it.
+    pub(super) fn sampled(&self, weight: u64) -> Tag {
+        if let Some(owner) = self.task.get() {
+            if owner.slot.hold(&SLOTS, owner.index, owner.key) {
+                let change = Change::net(weight, 0).and_release();
+                let retained = SLOTS.publish(owner.index, owner.slot, change);
+                owner.account.book(owner.index, weight, retained);
+                return Tag::slot(owner.index);
+            }
+            self.lose_task();
+        }
+        BASE_SLOTS[self.base.get() as usize].add(Change::net(weight, 0));
+        Tag::base(self.base.get())
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn freed_of_other(&self, tag: Tag, size: u64) {
+        if tag.is_cell() {
+            return cell_freed(tag, size);
+        }
+        match tag.named() {
+            Named::Base(base) if base == self.base.get() && self.task.get().is_some() => {
+                let freed = self.base_freed.get() + size;
+                self.base_freed.set(freed);
+                if freed > IN_HAND {
+                    let aside = Change::net(self.base_allocated.replace(0), freed);
+                    self.base_freed.set(0);
+                    BASE_SLOTS[base as usize].add(aside);
+                }
+            }
+            Named::Base(base) => {
+                BASE_SLOTS[base as usize].add(Change::net(0, size));
+            }
+            Named::Slot(index) => self.freed_of_task(index, size),
+        }
+    }
+
+    /// Gathers what is freed of other tasks in a poll: a consumer frees what a
+    /// producer allocated, message by message.
+    fn freed_of_task(&self, index: u32, size: u64) {
+        if self.task.get().is_none() || self.state.get() != State::Ready {
+            return book(index, Change::net(0, size));
+        }
+        // The upper bits of a product spread neighbours (Knuth, volume 3, 6.4).
+        let place = (index.wrapping_mul(0x9E37_79B1) >> (u32::BITS - OTHERS.ilog2())) as usize;
+        let other = &self.others[place];
+        let bit = 1 << place;
+        let (known, freed) = other.get();
+        if self.others_used.get() & bit != 0 && known == index {
+            let freed = freed + size;
+            if freed > IN_HAND {
+                other.set((index, 0));
+                book(index, Change::net(0, freed));
+            } else {
+                other.set((index, freed));
+            }
+            return;
+        }
+        if self.others_used.get() & bit != 0 {
+            book(known, Change::net(0, freed));
+        }
+        other.set((index, size));
+        self.others_used.set(self.others_used.get() | bit);
+    }
+
+    #[cold]
+    fn publish_others(&self) {
+        let mut used = self.others_used.replace(0);
+        while used != 0 {
+            let (index, freed) = self.others[used.trailing_zeros() as usize].get();
+            book(index, Change::net(0, freed));
+            used &= used - 1;
+        }
+    }
+}
+
+/// Books the free of a task's cell.
+pub(super) fn cell_freed(tag: Tag, size: u64) {
+    if let Named::Slot(index) = tag.named() {
+        book(index, Change::cell(size).undone());
+    }
+}
+
+/// Books a free of a sampled block that stood for this many bytes.
+pub(super) fn unsampled(tag: Tag, weight: u64) {
+    match tag.named() {
+        Named::Base(base) => {
+            BASE_SLOTS[base as usize].add(Change::net(0, weight));
+        }
+        Named::Slot(index) => book(index, Change::net(0, weight)),
+    }
+}
+
+/// Notes that an allocator counts, in which way.
+pub(super) fn note_accounting(accounting: Accounting) {
+    ACCOUNTING.store(accounting as u8, Relaxed);
+}
+
+fn book(index: u32, change: Change) {
+    if let Some(slot) = SLOTS.get(index) {
+        SLOTS.publish(index, slot, change);
+    }
+}

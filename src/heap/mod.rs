@@ -1,0 +1,80 @@
+//! The accounting allocators: which task retains which bytes.
+//!
+//! | part | does |
+//! | --- | --- |
+//! | [`Alloc`], [`SampledAlloc`] | put a [tag](tag) beside a block and tell the thread's [hand](hand) |
+//! | [`hand`] | gathers a thread's figures and publishes them after each poll |
+//! | [`slots`] | has one [`Slot`](slots::Slot) per task, for as long as any of its bytes is in use |
+//! | [`cell`] | finds the block that is a task's own cell |
+//! | [`account`] | keeps what is of interest only while a task lives, in its record |
+//!
+//! The probe tells the hand whose poll starts and ends. Nothing here knows the
+//! probe: where no runtime is instrumented, all bytes belong to no task.
+//!
+//! Inside an allocator there is no lock, no allocation and no panic. The unsafe
+//! code of this crate's allocators is in [`block`], [`cell`], and in the two
+//! allocators, each with the argument why it holds.
+
+// Blocks are raw memory, and an allocator's methods are unsafe to call.
+#![allow(unsafe_code)]
+// A call more is a quarter of what counting costs.
+#![allow(clippy::inline_always)]
+
+pub(crate) mod account;
+mod block;
+pub(crate) mod cell;
+mod exact;
+mod hand;
+mod sampled;
+pub(crate) mod slots;
+mod tag;
+
+pub use exact::Alloc;
+pub use sampled::SampledAlloc;
+
+pub(crate) use hand::{Accounting, Owner, SLOTS, accounting, base_bytes};
+pub(crate) use sampled::deviation;
+pub(crate) use tag::Base;
+
+use hand::with_hand;
+
+/// A poll of this task starts on this thread, or goes on after one inside of it.
+#[inline]
+pub(crate) fn enter(owner: Owner) {
+    with_hand(|hand| hand.enter(owner));
+}
+
+/// The poll on this thread has ended.
+#[inline]
+pub(crate) fn leave() {
+    with_hand(|hand| hand.leave());
+}
+
+/// Books what this thread allocates outside of polls to `base` from now on.
+pub(crate) fn set_base(base: Base) {
+    with_hand(|hand| hand.set_base(base));
+}
+
+/// This thread polls: if a runtime started it, it is a worker, and not one of the
+/// blocking pool.
+pub(crate) fn thread_polls() {
+    with_hand(|hand| {
+        if hand.base() == Base::BlockingPool {
+            hand.set_base(Base::Unowned);
+        }
+    });
+}
+
+/// Books what `f` allocates as the probe's own, where anything counts.
+#[inline]
+pub(crate) fn as_plumber<R>(f: impl FnOnce() -> R) -> R {
+    if accounting().is_none() {
+        return f();
+    }
+    with_hand(|hand| hand.as_plumber(f))
+}
+
+/// Publishes what this thread has in hand.
+pub(crate) fn publish() {
+    with_hand(|hand| hand.publish());
+}

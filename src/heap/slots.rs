@@ -1,0 +1,393 @@
+//! Owner slots: who allocated a block, and how much of it is not freed yet.
+//!
+//! A task has one slot, and a block carries its number, however many blocks there
+//! are. The slot outlives the task for as long as something of it is in use: it
+//! is recycled by whoever makes it *spent* (the task has ended, no byte is left,
+//! Tokio has freed the task's cell, and no thread holds figures of it that it has
+//! not published), so the number in a block never dangles and needs no generation.
+//!
+//! All of this is one word that everybody adds to. Its low 48 bits are bytes, in
+//! two's complement, since a block may be freed on one thread before another has
+//! published that it was allocated; the flags above them are added and taken away
+//! like bytes are.
+//!
+//! Claiming a slot may allocate, which is done in the spawn hook. Everything else
+//! is done inside the allocator: no lock, no allocation, no panic.
+
+use crate::lockfree::slab::Slab;
+use crate::lockfree::sync::{
+    AcqRel, Acquire, AtomicU32, AtomicU64, Relaxed, Release, const_fn, fence,
+};
+use crate::snapshot::{SiteId, TaskId};
+
+const BYTE_BITS: u32 = 48;
+
+/// Tokio's cell of the task is not freed yet.
+const CELL: u64 = 1 << BYTE_BITS;
+/// The slot belongs to a task.
+const LIVE: u64 = CELL << 1;
+/// The task has ended.
+const ENDED: u64 = CELL << 2;
+/// Counts the threads whose unpublished figures include allocated bytes.
+const HOLD: u64 = CELL << 3;
+
+/// A slot in this state goes back to the free ones.
+const SPENT: u64 = LIVE | ENDED;
+
+/// Bits of a key that name the spawn site; the others are the task's id.
+const SITE_BITS: u32 = 14;
+
+/// No slot: the end of the list of free ones.
+const NONE: u32 = u32::MAX;
+
+/// See the [module](self).
+#[derive(Default)]
+pub(crate) struct Slot {
+    word: AtomicU64,
+    key: AtomicU64,
+    /// The next free slot, while free; when the task ended in ticks, once it has.
+    link: AtomicU64,
+}
+
+/// Which task a slot belongs to, and where that was spawned.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Key(u64);
+
+/// A change of a slot's word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Change(u64);
+
+/// What a slot says at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Balance {
+    pub(crate) task: TaskId,
+    pub(crate) site: SiteId,
+    /// Allocated by the task and not freed; below zero for a moment where a free
+    /// was published before its allocation.
+    pub(crate) bytes: i64,
+    /// Ticks; `None` while the task is alive.
+    pub(crate) ended_at: Option<u64>,
+    /// Whether Tokio's cell of the task was seen and is not freed yet.
+    pub(crate) has_cell: bool,
+}
+
+/// All slots of the process, in a list that only grows.
+pub(crate) struct SlotTable {
+    slots: Slab<Slot>,
+    /// Slots ever used.
+    used: AtomicU32,
+    /// The first free slot, below a number that changes with every pop, so that
+    /// a slot which came back meanwhile is not taken for unchanged (Treiber,
+    /// "Systems Programming: Coping with Parallelism", 1986).
+    free: AtomicU64,
+}
+
+impl Key {
+    pub(crate) fn new(task: TaskId, site: SiteId) -> Self {
+        Self(task.0 << SITE_BITS | u64::from(site.0) & ((1 << SITE_BITS) - 1))
+    }
+
+    fn task(self) -> TaskId {
+        TaskId(self.0 >> SITE_BITS)
+    }
+
+    fn site(self) -> SiteId {
+        #[allow(clippy::cast_possible_truncation)] // It has 14 bits.
+        SiteId((self.0 & ((1 << SITE_BITS) - 1)) as u32)
+    }
+}
+
+impl Change {
+    /// Bytes allocated less bytes freed.
+    #[inline]
+    pub(crate) fn net(allocated: u64, freed: u64) -> Self {
+        Self(allocated.wrapping_sub(freed))
+    }
+
+    /// The task's cell, of this size.
+    pub(crate) fn cell(bytes: u64) -> Self {
+        Self(CELL + bytes)
+    }
+
+    /// The opposite change.
+    pub(crate) fn undone(self) -> Self {
+        Self(self.0.wrapping_neg())
+    }
+
+    /// This, and the thread's hold is over.
+    #[inline]
+    pub(crate) fn and_release(self) -> Self {
+        Self(self.0.wrapping_sub(HOLD))
+    }
+}
+
+/// The bytes in a word.
+#[inline]
+fn bytes(word: u64) -> i64 {
+    word.wrapping_shl(64 - BYTE_BITS).cast_signed() >> (64 - BYTE_BITS)
+}
+
+/// The flags in a word.
+#[inline]
+fn flags(word: u64) -> u64 {
+    word.wrapping_sub(bytes(word).cast_unsigned())
+}
+
+impl Slot {
+    const_fn! {
+        /// A slot that belongs to no task, for the accounts that are always there.
+        pub(super) fn new() -> Self {
+            Self {
+                word: AtomicU64::new(0),
+                key: AtomicU64::new(0),
+                link: AtomicU64::new(0),
+            }
+        }
+    }
+
+    /// For a new task.
+    fn open(&self, key: Key) {
+        self.key.store(key.0, Relaxed);
+        // Added, since a thread that is late may try to hold it at this moment.
+        self.word.fetch_add(LIVE, Release);
+    }
+
+    /// Adds to the word, without looking whether that spends the slot: for slots
+    /// of no task. Returns the bytes after it.
+    pub(super) fn add(&self, change: Change) -> i64 {
+        let before = self.word.fetch_add(change.0, Relaxed);
+        bytes(before.wrapping_add(change.0))
+    }
+
+    /// The bytes as published.
+    pub(super) fn bytes(&self) -> i64 {
+        bytes(self.word.load(Relaxed))
+    }
+
+    /// Keeps the slot from being recycled until the caller publishes with
+    /// [`Change::and_release`]; `false` if it is not this task's any more.
+    pub(super) fn hold(&'static self, table: &SlotTable, index: u32, key: Key) -> bool {
+        let before = self.word.fetch_add(HOLD, Acquire);
+        // A slot that is live stays with its task while it is held, and its key
+        // was written before it went live.
+        if flags(before) & LIVE != 0 && self.key.load(Relaxed) == key.0 {
+            return true;
+        }
+        table.publish(index, self, Change(0).and_release());
+        false
+    }
+
+    fn read(&self) -> Option<Balance> {
+        let word = self.word.load(Acquire);
+        if flags(word) & LIVE == 0 {
+            return None;
+        }
+        let key = Key(self.key.load(Relaxed));
+        let link = self.link.load(Relaxed);
+        fence(Acquire);
+        // It may have changed hands between the two.
+        let same = self.key.load(Relaxed) == key.0 && flags(self.word.load(Relaxed)) & LIVE != 0;
+        same.then(|| Balance {
+            task: key.task(),
+            site: key.site(),
+            bytes: bytes(word),
+            ended_at: (flags(word) & ENDED != 0).then_some(link),
+            has_cell: flags(word) & CELL != 0,
+        })
+    }
+}
+
+impl SlotTable {
+    const_fn! {
+        pub(crate) fn new() -> Self {
+            Self {
+                slots: Slab::new(),
+                used: AtomicU32::new(0),
+                free: AtomicU64::new(NONE as u64),
+            }
+        }
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, index: u32) -> Option<&Slot> {
+        self.slots.get(index)
+    }
+
+    /// A free slot for a new task; `None` if every slot is in use.
+    pub(crate) fn reuse(&self, key: Key) -> Option<(u32, &Slot)> {
+        let (index, slot) = self.pop()?;
+        slot.open(key);
+        Some((index, slot))
+    }
+
+    /// One more slot, for a new task; `None` if there are four billion. Allocates
+    /// now and then.
+    #[cold]
+    pub(crate) fn extend(&self, key: Key) -> Option<(u32, &Slot)> {
+        let (index, slot) = self.grow()?;
+        slot.open(key);
+        Some((index, slot))
+    }
+
+    /// The task has ended; `at` in ticks.
+    pub(crate) fn end(&self, index: u32, at: u64) {
+        if let Some(slot) = self.get(index) {
+            slot.link.store(at, Relaxed);
+            self.publish(index, slot, Change(ENDED));
+        }
+    }
+
+    /// Adds to a slot's word, and recycles the slot if that spends it. Returns the
+    /// bytes after it.
+    #[inline]
+    pub(crate) fn publish(&self, index: u32, slot: &Slot, change: Change) -> i64 {
+        let after = slot.word.fetch_add(change.0, AcqRel).wrapping_add(change.0);
+        if after == SPENT {
+            self.recycle(index, slot);
+        }
+        bytes(after)
+    }
+
+    /// What the slot says, if it is a task's.
+    pub(crate) fn read(&self, index: u32) -> Option<Balance> {
+        self.get(index)?.read()
+    }
+
+    /// Shows the balance of every task that is alive or left something, in no
+    /// order. Runs beside everybody and stops nobody.
+    pub(crate) fn for_each(&self, mut visit: impl FnMut(&Balance)) {
+        for slot in self.slots.iter(self.used.load(Acquire)) {
+            if let Some(balance) = slot.read() {
+                visit(&balance);
+            }
+        }
+    }
+
+    /// Slots ever used: what [`for_each`](Self::for_each) costs.
+    pub(crate) fn used(&self) -> u32 {
+        self.used.load(Relaxed)
+    }
+
+    #[cold]
+    fn recycle(&self, index: u32, slot: &Slot) {
+        // Several threads may have seen it spent; one of them wins. One that is
+        // late may hold it for a moment, and then is the one to recycle it.
+        if slot
+            .word
+            .compare_exchange(SPENT, 0, AcqRel, Relaxed)
+            .is_err()
+        {
+            return;
+        }
+        let mut head = self.free.load(Relaxed);
+        loop {
+            slot.link.store(head & u64::from(NONE), Relaxed);
+            let new = (head & !u64::from(NONE)) | u64::from(index);
+            match self.free.compare_exchange(head, new, AcqRel, Relaxed) {
+                Ok(_) => return,
+                Err(changed) => head = changed,
+            }
+        }
+    }
+
+    fn pop(&self) -> Option<(u32, &Slot)> {
+        let mut head = self.free.load(Acquire);
+        loop {
+            #[allow(clippy::cast_possible_truncation)] // The lower half.
+            let index = head as u32;
+            let slot = (index != NONE).then(|| self.get(index)).flatten()?;
+            let pops = (head >> 32).wrapping_add(1) << 32;
+            let new = pops | (slot.link.load(Relaxed) & u64::from(NONE));
+            match self.free.compare_exchange(head, new, AcqRel, Acquire) {
+                Ok(_) => return Some((index, slot)),
+                Err(changed) => head = changed,
+            }
+        }
+    }
+
+    fn grow(&self) -> Option<(u32, &Slot)> {
+        let mut used = self.used.load(Relaxed);
+        loop {
+            // The chunk is made first: who reads up to `used` finds its slots.
+            let slot = self.slots.get_or_grow(used)?;
+            match self.used.compare_exchange(used, used + 1, Release, Relaxed) {
+                Ok(_) => return Some((used, slot)),
+                Err(changed) => used = changed,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table() -> &'static SlotTable {
+        Box::leak(Box::new(SlotTable::new()))
+    }
+
+    fn claim(table: &SlotTable, key: Key) -> Option<(u32, &Slot)> {
+        table.reuse(key).or_else(|| table.extend(key))
+    }
+
+    fn key(task: u64) -> Key {
+        Key::new(TaskId(task), SiteId(7))
+    }
+
+    #[test]
+    fn a_key_keeps_task_and_site() {
+        let key = Key::new(TaskId(1 << 49), SiteId(16_383));
+        assert_eq!((key.task(), key.site()), (TaskId(1 << 49), SiteId(16_383)));
+    }
+
+    #[test]
+    fn a_slot_outlives_its_task_until_nothing_is_left() {
+        let table = table();
+        let (index, slot) = claim(table, key(1)).unwrap();
+        table.publish(index, slot, Change::cell(256));
+        table.publish(index, slot, Change::net(100, 0));
+        let balance = table.read(index).unwrap();
+        assert_eq!((balance.bytes, balance.has_cell), (356, true));
+        table.end(index, 9);
+        table.publish(index, slot, Change::cell(256).undone());
+        let balance = table.read(index).unwrap();
+        assert_eq!((balance.bytes, balance.ended_at), (100, Some(9)));
+        assert!(!balance.has_cell);
+        table.publish(index, slot, Change::net(0, 100));
+        assert_eq!(table.read(index), None);
+        // The next task gets it.
+        assert_eq!(claim(table, key(2)).unwrap().0, index);
+        assert_eq!(table.read(index).unwrap().task, TaskId(2));
+        assert_eq!(table.used(), 1);
+    }
+
+    #[test]
+    fn what_a_thread_has_not_published_keeps_the_slot() {
+        let table = table();
+        let (index, slot) = claim(table, key(1)).unwrap();
+        assert!(slot.hold(table, index, key(1)));
+        // Freed elsewhere before this thread publishes what it allocated.
+        table.publish(index, slot, Change::net(0, 50));
+        table.end(index, 3);
+        assert_eq!(table.read(index).unwrap().bytes, -50);
+        table.publish(index, slot, Change::net(50, 0).and_release());
+        assert_eq!(table.read(index), None);
+    }
+
+    #[test]
+    fn a_late_thread_cannot_hold_what_is_not_its_tasks() {
+        let table = table();
+        let (index, slot) = claim(table, key(1)).unwrap();
+        table.end(index, 1);
+        assert!(!slot.hold(table, index, key(1)));
+        let (again, slot) = claim(table, key(2)).unwrap();
+        assert_eq!(again, index);
+        assert!(!slot.hold(table, index, key(1)));
+        assert!(slot.hold(table, index, key(2)));
+    }
+
+    #[test]
+    fn a_slot_is_three_words() {
+        assert_eq!(size_of::<Slot>(), 24);
+    }
+}

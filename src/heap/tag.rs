@@ -1,0 +1,130 @@
+//! The word beside a block: who allocated it.
+//!
+//! The lower half names an owner: one of the few accounts that are always there
+//! ([`Base`]), or a task's [slot](super::slots). The upper half is zero for most
+//! blocks, so that the usual free is one comparison with what the thread would
+//! write itself; what it marks otherwise is handled out of line.
+
+/// Owners that are no tasks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Base {
+    /// No task: outside of polls, before the first runtime, other threads.
+    Unowned = 0,
+    /// Threads of the blocking pool.
+    BlockingPool = 1,
+    /// The probe and the engine themselves.
+    Plumber = 2,
+}
+
+/// Number of [`Base`]s.
+pub(super) const BASES: u32 = 3;
+
+/// See the [module](self).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Tag(u64);
+
+/// The block is Tokio's cell of a task, and the owner is that task.
+const CELL: u64 = 1 << 63;
+/// The block is not counted: the sampling passed it over.
+const UNCOUNTED: u64 = 1 << 62;
+/// Bits of the number of a stack sample, one up; zero for none.
+const SAMPLE_SHIFT: u32 = 32;
+const SAMPLE: u64 = 0x3FFF_FFFF << SAMPLE_SHIFT;
+
+/// Whom a tag names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Named {
+    Base(Base),
+    /// A slot's number.
+    Slot(u32),
+}
+
+impl Tag {
+    pub(super) const UNCOUNTED: Self = Self(UNCOUNTED);
+
+    pub(super) const fn base(base: Base) -> Self {
+        Self(base as u64)
+    }
+
+    pub(super) const fn slot(index: u32) -> Self {
+        Self(index as u64 + BASES as u64)
+    }
+
+    /// A task's own cell.
+    pub(super) fn cell_of(index: u32) -> Self {
+        Self(Self::slot(index).0 | CELL)
+    }
+
+    /// This owner, and a stack sample to give back with the block.
+    pub(super) fn with_sample(self, sample: Option<u32>) -> Self {
+        match sample {
+            Some(sample) => Self(self.0 | (u64::from(sample) + 1) << SAMPLE_SHIFT & SAMPLE),
+            None => self,
+        }
+    }
+
+    pub(super) const fn from_word(word: u64) -> Self {
+        Self(word)
+    }
+
+    pub(super) const fn word(self) -> u64 {
+        self.0
+    }
+
+    pub(super) fn is_cell(self) -> bool {
+        self.0 & CELL != 0
+    }
+
+    pub(super) fn is_counted(self) -> bool {
+        self.0 & UNCOUNTED == 0
+    }
+
+    /// The stack sample of the block.
+    pub(super) fn sample(self) -> Option<u32> {
+        #[allow(clippy::cast_possible_truncation)] // It has 30 bits.
+        let sample = ((self.0 & SAMPLE) >> SAMPLE_SHIFT) as u32;
+        sample.checked_sub(1)
+    }
+
+    /// The same owner with no mark.
+    pub(super) fn plain(self) -> Self {
+        Self(u64::from(self.owner()))
+    }
+
+    pub(super) fn named(self) -> Named {
+        match self.owner() {
+            0 => Named::Base(Base::Unowned),
+            1 => Named::Base(Base::BlockingPool),
+            2 => Named::Base(Base::Plumber),
+            slot => Named::Slot(slot - BASES),
+        }
+    }
+
+    fn owner(self) -> u32 {
+        #[allow(clippy::cast_possible_truncation)] // The lower half.
+        let owner = self.0 as u32;
+        owner
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_keeps_what_it_was_given() {
+        for base in [Base::Unowned, Base::BlockingPool, Base::Plumber] {
+            assert_eq!(Tag::base(base).named(), Named::Base(base));
+        }
+        let cell = Tag::cell_of(41);
+        assert_eq!(cell.named(), Named::Slot(41));
+        assert!(cell.is_cell() && cell.is_counted());
+        assert_eq!(cell.sample(), None);
+        let sampled = Tag::slot(41).with_sample(Some((1 << 30) - 2));
+        assert_eq!(sampled.sample(), Some((1 << 30) - 2));
+        assert!(!sampled.is_cell() && sampled.is_counted());
+        assert_eq!(sampled.plain(), Tag::slot(41));
+        assert_eq!(sampled.named(), Named::Slot(41));
+        assert!(!Tag::UNCOUNTED.is_counted());
+    }
+}
