@@ -51,6 +51,46 @@ pub fn rate(per_second: f64) -> String {
     }
 }
 
+/// A size in IEC units with three significant digits: `813 B`, `1.50 KiB`,
+/// `96.4 MiB`. Only just below the next unit there are four: `1023 KiB`.
+pub fn bytes(n: u64) -> String {
+    size(n as f64)
+}
+
+/// How much a size grew, always with its sign: `+1.20 MiB`, `-813 B`; less than
+/// a byte is nothing and has none: `0 B`.
+pub fn growth(bytes: f64) -> String {
+    let sign = match bytes {
+        bytes if bytes >= 1.0 => "+",
+        bytes if bytes <= -1.0 => "-",
+        _ => return "0 B".to_owned(),
+    };
+    format!("{sign}{}", size(bytes.abs()))
+}
+
+/// A size that may be an estimate: `96.4 MiB`, or `96.4 MiB ± 2.10 MiB` where
+/// the error is known and not zero.
+pub fn estimate(n: u64, error: Option<u64>) -> String {
+    match error {
+        None | Some(0) => bytes(n),
+        Some(error) => format!("{} ± {}", bytes(n), bytes(error)),
+    }
+}
+
+fn size(bytes: f64) -> String {
+    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    if bytes < 1024.0 {
+        return format!("{bytes:.0} B", bytes = bytes.floor());
+    }
+    let mut value = bytes / 1024.0;
+    let mut unit = 0;
+    while value >= 1024.0 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    three_digits(value, UNITS[unit])
+}
+
 /// `one` for 1, `many` for anything else, behind the count: `3 tasks`.
 pub fn plural(n: u64, one: &str, many: &str) -> String {
     format!("{} {}", count(n), if n == 1 { one } else { many })
@@ -104,5 +144,34 @@ mod tests {
         assert_eq!(rate(12_345.0), "12.3 k");
         assert_eq!(rate(1_200_000.0), "1.20 M");
         assert_eq!(rate(f64::NAN), "0");
+    }
+
+    #[test]
+    fn sizes_are_in_iec_units() {
+        assert_eq!(bytes(0), "0 B");
+        assert_eq!(bytes(813), "813 B");
+        assert_eq!(bytes(1_023), "1023 B");
+        assert_eq!(bytes(1_024), "1.00 KiB");
+        assert_eq!(bytes(1_536), "1.50 KiB");
+        assert_eq!(bytes((1 << 20) - 1), "1023 KiB");
+        assert_eq!(bytes(101_082_726), "96.3 MiB");
+        assert_eq!(bytes(1_288_490_189), "1.20 GiB");
+        assert_eq!(bytes(u64::MAX), "16.0 EiB");
+    }
+
+    #[test]
+    fn growth_has_a_sign() {
+        assert_eq!(growth(1_258_292.0), "+1.20 MiB");
+        assert_eq!(growth(-813.9), "-813 B");
+        assert_eq!(growth(0.4), "0 B");
+        assert_eq!(growth(-0.4), "0 B");
+        assert_eq!(growth(f64::NAN), "0 B");
+    }
+
+    #[test]
+    fn an_estimate_has_an_error() {
+        assert_eq!(estimate(1_536, None), "1.50 KiB");
+        assert_eq!(estimate(1_536, Some(0)), "1.50 KiB");
+        assert_eq!(estimate(1_536, Some(128)), "1.50 KiB ± 128 B");
     }
 }

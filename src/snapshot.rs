@@ -76,6 +76,22 @@ pub struct Process {
     pub spawns_per_second: f64,
     /// Finished polls per second over the last seconds.
     pub polls_per_second: f64,
+    /// How bytes are counted; `None` when nothing counts them: no allocator of
+    /// this crate is installed. Every figure in bytes is `None` then.
+    pub heap_accounting: Option<HeapAccounting>,
+    /// Heap bytes in use by the whole process: allocated and not freed yet.
+    pub retained_bytes: Option<u64>,
+    /// Two standard deviations of `retained_bytes`; zero when counted exactly.
+    pub retained_error_bytes: Option<u64>,
+    /// Of these, bytes that finished tasks allocated.
+    pub retained_by_finished_bytes: Option<u64>,
+    /// Of these, bytes that no task owns: allocated outside of polls, in threads
+    /// of the program's own, before the first runtime was built.
+    pub unowned_bytes: Option<u64>,
+    /// Of these, bytes allocated on threads of the blocking pool.
+    pub blocking_pool_bytes: Option<u64>,
+    /// Of these, the probe's and the engine's own.
+    pub plumber_bytes: Option<u64>,
     /// The longest stall judged so far, a poll still running included.
     #[serde(rename = "worst_stall_ns", serialize_with = "some_ns")]
     pub worst_stall: Option<Duration>,
@@ -103,6 +119,20 @@ pub struct HistoryPoint {
     pub spawned: u64,
     /// Polls finished up to that moment.
     pub polls: u64,
+    /// Heap bytes in use by the whole process at that moment.
+    pub retained_bytes: Option<u64>,
+}
+
+/// How heap bytes are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum HeapAccounting {
+    /// Every allocation, by [`Alloc`](crate::Alloc).
+    Exact,
+    /// An unbiased estimate, by [`SampledAlloc`](crate::SampledAlloc): figures
+    /// per process and site have an error, figures per task are not given.
+    Sampled,
 }
 
 /// Names a runtime for as long as the process lives; never used twice.
@@ -325,6 +355,23 @@ pub struct Site {
     /// Finished polls that took longer than the stall threshold by the wall
     /// clock. A fact: such a poll may have been descheduled by a busy machine.
     pub slow_polls: u64,
+    /// Heap bytes that tasks from here allocated and that are not freed yet,
+    /// live and finished tasks together, whoever holds the bytes now.
+    pub retained_bytes: Option<u64>,
+    /// Two standard deviations of `retained_bytes`; zero when counted exactly.
+    pub retained_error_bytes: Option<u64>,
+    /// Of `retained_bytes`, those that finished tasks allocated.
+    pub retained_by_finished_bytes: Option<u64>,
+    /// Finished tasks that keep bytes.
+    pub finished_retaining: Option<u64>,
+    /// Of these, zombies: Tokio has not freed the task itself, because somebody
+    /// keeps its handle or a waker.
+    pub zombies: Option<u64>,
+    /// How fast `retained_bytes` grew lately, by its floors, in bytes per second;
+    /// negative when it shrinks.
+    pub retained_growth: Option<f64>,
+    /// Fewest retained bytes in each second of the recent past, oldest first.
+    pub retained_history: Vec<u64>,
     /// Live tasks over the recent past, oldest first, one a second.
     pub history: Vec<u32>,
 }
@@ -370,6 +417,17 @@ pub struct Task {
     pub last_poll_ended: Option<Duration>,
     /// What it does now.
     pub state: TaskState,
+    /// Heap bytes that it allocated and that are not freed yet, its own cell
+    /// included; `None` also where bytes are only sampled.
+    pub retained_bytes: Option<u64>,
+    /// Heap bytes that it allocated in all, freed or not, its cell left out.
+    pub allocated_bytes: Option<u64>,
+    /// The most that it retained at the end of a poll, or after every 64 KiB
+    /// within one.
+    pub peak_bytes: Option<u64>,
+    /// The size of its cell: Tokio's own record of the task, with its future or
+    /// its output inside.
+    pub cell_bytes: Option<u64>,
 }
 
 /// The task that was being polled when another one was spawned.
@@ -412,6 +470,10 @@ pub enum Lint {
     StalledPoll,
     /// A spawn site whose floor of live tasks keeps rising.
     LeakingSite,
+    /// Memory that is kept after the work, or grows inside of one task.
+    RetainedBytes,
+    /// Finished tasks that are never freed.
+    ZombieTask,
 }
 
 impl Lint {
@@ -420,6 +482,8 @@ impl Lint {
         match self {
             Self::StalledPoll => "stalled_poll",
             Self::LeakingSite => "leaking_site",
+            Self::RetainedBytes => "retained_bytes",
+            Self::ZombieTask => "zombie_task",
         }
     }
 
@@ -428,6 +492,10 @@ impl Lint {
         match self {
             Self::StalledPoll => "a poll blocks the event loop: nothing else runs on its worker",
             Self::LeakingSite => "tasks of this spawn site are spawned and do not end",
+            Self::RetainedBytes => "memory that tasks of this spawn site allocated only grows",
+            Self::ZombieTask => {
+                "tasks of this spawn site have finished and are not freed, and there are ever more"
+            }
         }
     }
 }
@@ -474,6 +542,10 @@ pub enum Evidence {
     Stall(StallEvidence),
     /// Of [`Lint::LeakingSite`].
     Leak(LeakEvidence),
+    /// Of [`Lint::RetainedBytes`].
+    Retained(RetainedEvidence),
+    /// Of [`Lint::ZombieTask`].
+    Zombies(ZombieEvidence),
 }
 
 /// Why a spawn site is said to stall the loop.
@@ -535,6 +607,72 @@ pub struct LeakEvidence {
     pub mean_lifetime: Option<Duration>,
     /// Some of the idle tasks, oldest first.
     pub examples: Vec<TaskId>,
+    /// Heap bytes that the site's live tasks retain.
+    pub retained_bytes: Option<u64>,
+}
+
+/// Who keeps the memory that only grows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Keeper {
+    /// One live task, the first of the examples.
+    OneTask,
+    /// The site's live tasks together.
+    #[default]
+    LiveTasks,
+    /// Tasks that have finished: what they allocated outlives them.
+    FinishedTasks,
+}
+
+/// Why memory is said to be kept.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct RetainedEvidence {
+    /// Who keeps it.
+    pub keeper: Keeper,
+    /// What the keeper retains, when it was last judged.
+    pub retained_bytes: u64,
+    /// How fast that grew over the windows judged, in bytes per second.
+    pub growth: f64,
+    /// How many tasks keep it.
+    pub tasks: u64,
+    /// Fewest bytes retained in each of the windows judged, oldest first.
+    pub floors: Vec<u64>,
+    /// Length of one window.
+    #[serde(rename = "window_ns", serialize_with = "ns")]
+    pub window: Duration,
+    /// The tasks that keep most, the biggest first.
+    pub examples: Vec<Holding>,
+}
+
+/// Why finished tasks are said to pile up.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct ZombieEvidence {
+    /// Finished tasks that are not freed, when it was last judged.
+    pub zombies: u64,
+    /// Heap bytes that they keep, their own cells included.
+    pub retained_bytes: u64,
+    /// Fewest zombies in each of the windows judged, oldest first.
+    pub floors: Vec<u64>,
+    /// Length of one window.
+    #[serde(rename = "window_ns", serialize_with = "ns")]
+    pub window: Duration,
+    /// How long ago the oldest finished.
+    #[serde(rename = "oldest_ns", serialize_with = "ns")]
+    pub oldest: Duration,
+    /// The zombies that keep most, the biggest first.
+    pub examples: Vec<Holding>,
+}
+
+/// What one task keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Holding {
+    /// The task.
+    pub task: TaskId,
+    /// Heap bytes that it allocated and that are not freed yet.
+    pub retained_bytes: u64,
 }
 
 /// Something a report cannot know, and why.

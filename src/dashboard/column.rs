@@ -30,6 +30,13 @@ pub(super) trait Column: Copy + PartialEq + 'static {
     fn cell(self, item: &Self::Item<'_>, room: usize) -> String;
 }
 
+/// How a table is sorted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Sorting<C> {
+    pub(super) column: C,
+    pub(super) descending: bool,
+}
+
 /// Where a column stands in a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place<C> {
@@ -38,16 +45,23 @@ pub(super) struct Place<C> {
     pub(super) width: u16,
 }
 
-/// Shares out `room` screen columns. `kept` is not dropped: a table that is
-/// sorted by a column nobody sees would look unsorted.
-pub(super) fn place<C: Column>(room: u16, kept: Option<C>) -> Vec<Place<C>> {
+/// The columns of which something is known for any of `items`, so that what is
+/// not measured gets no column of dashes. All, where there are no items.
+pub(super) fn known<C: Column, T>(items: &[T], knows: impl Fn(C, &T) -> bool) -> Vec<C> {
+    let any = |column: &C| items.is_empty() || items.iter().any(|item| knows(*column, item));
+    C::ALL.iter().copied().filter(any).collect()
+}
+
+/// Shares out `room` screen columns among `columns`. `kept` is not dropped: a
+/// table that is sorted by a column nobody sees would look unsorted.
+pub(super) fn place<C: Column>(room: u16, columns: &[C], kept: Option<C>) -> Vec<Place<C>> {
     let gap = if room >= 130 { 2 } else { 1 };
     let needs = |columns: &[C]| {
         let gaps = gap * u16::try_from(columns.len().saturating_sub(1)).unwrap_or(0);
         columns.iter().map(|c| c.width().0).sum::<u16>() + gaps
     };
 
-    let mut columns = C::ALL.to_vec();
+    let mut columns = columns.to_vec();
     // The last two are rather squeezed than left alone: a name says little.
     while columns.len() > 2 && needs(&columns) > room {
         let droppable = columns.iter().copied().filter(|c| Some(*c) != kept);
@@ -116,7 +130,7 @@ mod tests {
     }
 
     fn widths(room: u16, kept: Option<Test>) -> Vec<(Test, u16)> {
-        let places = place(room, kept);
+        let places = place(room, Test::ALL, kept);
         places.iter().map(|p| (p.column, p.width)).collect()
     }
 
@@ -136,7 +150,7 @@ mod tests {
     fn columns_never_overlap_or_leave_the_row() {
         for room in 0..200 {
             let mut free_from = 0;
-            for place in place::<Test>(room, Some(Test::Note)) {
+            for place in place(room, Test::ALL, Some(Test::Note)) {
                 assert!(place.x >= free_from, "{room}");
                 free_from = place.x + place.width;
                 assert!(free_from <= room, "{room}");

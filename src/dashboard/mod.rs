@@ -22,6 +22,7 @@ mod list;
 mod model;
 mod pace;
 mod signals;
+mod site_column;
 mod sites;
 mod tasks;
 mod terminal;

@@ -142,6 +142,27 @@ impl Model {
         }
     }
 
+    /// The site whose tasks are behind what is selected.
+    pub(super) fn leads_to(&self) -> Option<SiteId> {
+        match (self.pages.last(), self.focus) {
+            (Some(Page::Finding(key, _)), _) => Some(key.site),
+            // Not to where the user already is.
+            (Some(Page::Tasks(page)), _) => page.selected_site().filter(|site| *site != page.site),
+            (None, Panel::Findings) => None,
+            (None, Panel::Sites) => self.sites.list.selected().map(|row| row.key),
+            (None, Panel::Workers) => self.selected_worker()?.current.map(|poll| poll.site),
+        }
+    }
+
+    /// Whether there is anything to go into.
+    pub(super) fn opens(&self) -> bool {
+        match self.scope() {
+            Scope::Findings => self.findings.selected().is_some(),
+            Scope::Typing => true,
+            _ => self.leads_to().is_some(),
+        }
+    }
+
     /// The tasks that the screen shows, and so the next snapshot should carry.
     pub(super) fn wanted_tasks(&self) -> TaskSelection {
         match self.pages.last() {

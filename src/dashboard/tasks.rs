@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use super::column::{Align, Column};
+use super::column::{self, Align, Column};
 use super::list::{List, Row};
 use super::text;
 use crate::format;
@@ -42,6 +42,8 @@ pub(super) struct TaskPage {
     pub(super) tasks: Vec<Task>,
     pub(super) omitted: u64,
     pub(super) tree: Vec<Branch>,
+    /// Those that have something to show, in the order shown.
+    pub(super) columns: Vec<TaskColumn>,
     pub(super) list: List<TaskId>,
 }
 
@@ -53,6 +55,7 @@ impl TaskPage {
             tasks: Vec::new(),
             omitted: 0,
             tree: Vec::new(),
+            columns: Vec::new(),
             list: List::default(),
         }
     }
@@ -63,6 +66,7 @@ impl TaskPage {
         self.omitted = snapshot.tasks_omitted;
         self.tasks = std::mem::take(&mut snapshot.tasks);
         self.tree = tree(&self.tasks);
+        self.columns = column::known(&self.tasks, TaskColumn::knows);
         let id = |branch: &Branch| match branch.node {
             Node::Live(index) => self.tasks[index].id,
             Node::Absent(parent) => parent.id,
@@ -177,6 +181,10 @@ pub(super) enum TaskColumn {
     Task,
     State,
     Age,
+    Retained,
+    Peak,
+    Cell,
+    Allocated,
     Polls,
     Busy,
     LongestPoll,
@@ -190,6 +198,10 @@ impl Column for TaskColumn {
         Self::Task,
         Self::State,
         Self::Age,
+        Self::Retained,
+        Self::Peak,
+        Self::Cell,
+        Self::Allocated,
         Self::Polls,
         Self::Busy,
         Self::LongestPoll,
@@ -201,6 +213,10 @@ impl Column for TaskColumn {
             Self::Task => "task",
             Self::State => "state",
             Self::Age => "age",
+            Self::Retained => "retained",
+            Self::Peak => "peak",
+            Self::Cell => "cell",
+            Self::Allocated => "allocated",
             Self::Polls => "polls",
             Self::Busy => "busy",
             Self::LongestPoll => "longest",
@@ -212,9 +228,9 @@ impl Column for TaskColumn {
         match self {
             Self::Task => (18, 56),
             Self::State => (16, 16),
-            Self::Age | Self::Busy => (9, 9),
+            Self::Age | Self::Busy | Self::Allocated => (9, 9),
             Self::Polls => (6, 6),
-            Self::LongestPoll => (8, 8),
+            Self::LongestPoll | Self::Retained | Self::Peak | Self::Cell => (8, 8),
             Self::Runtime => (7, 16),
         }
     }
@@ -228,12 +244,16 @@ impl Column for TaskColumn {
 
     fn rank(self) -> u8 {
         match self {
-            Self::Task => 7,
-            Self::State => 6,
-            Self::Age => 5,
-            Self::LongestPoll => 4,
-            Self::Polls => 3,
-            Self::Busy => 2,
+            Self::Task => 11,
+            Self::State => 10,
+            Self::Age => 9,
+            Self::Retained => 8,
+            Self::LongestPoll => 7,
+            Self::Polls => 6,
+            Self::Peak => 5,
+            Self::Busy => 4,
+            Self::Cell => 3,
+            Self::Allocated => 2,
             Self::Runtime => 1,
         }
     }
@@ -253,10 +273,26 @@ impl Column for TaskColumn {
                 TaskState::Idle { since } => format!("idle {}", format::duration(since)),
             },
             Self::Age => format::duration(item.taken_at.saturating_sub(task.spawned_at)),
+            Self::Retained => text::some(task.retained_bytes, format::bytes),
+            Self::Peak => text::some(task.peak_bytes, format::bytes),
+            Self::Cell => text::some(task.cell_bytes, format::bytes),
+            Self::Allocated => text::some(task.allocated_bytes, format::bytes),
             Self::Polls => text::compact(task.polls),
             Self::Busy => format::duration(task.busy),
             Self::LongestPoll => format::duration(task.longest_poll),
             Self::Runtime => text::keep_start(item.runtime, room),
+        }
+    }
+}
+
+impl TaskColumn {
+    fn knows(self, task: &Task) -> bool {
+        match self {
+            Self::Retained => task.retained_bytes.is_some(),
+            Self::Peak => task.peak_bytes.is_some(),
+            Self::Cell => task.cell_bytes.is_some(),
+            Self::Allocated => task.allocated_bytes.is_some(),
+            _ => true,
         }
     }
 }

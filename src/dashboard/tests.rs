@@ -14,7 +14,8 @@ use super::model::{Model, Page};
 use super::theme::Theme;
 use super::update::update;
 use super::{Exit, fixture, view};
-use crate::snapshot::{SiteId, Snapshot, TaskSelection};
+use crate::report::fixture::forget_bytes;
+use crate::snapshot::{HeapAccounting, SiteId, Snapshot, TaskSelection};
 
 /// A user in front of the made-up service.
 struct User {
@@ -52,6 +53,9 @@ impl User {
         let mut snapshot = self.snapshot.clone();
         if wanted != TaskSelection::None && !snapshot.sites.is_empty() {
             snapshot.tasks = fixture::tasks();
+            if snapshot.process.heap_accounting != Some(HeapAccounting::Exact) {
+                snapshot.tasks.iter_mut().for_each(forget_bytes);
+            }
         }
         self.model.absorb(snapshot, wanted);
         self
@@ -140,6 +144,28 @@ fn first_screen() {
 }
 
 #[test]
+fn without_an_allocator_that_counts() {
+    let mut user = User::of(fixture::without_allocator());
+    assert_screen!("no_heap_80x24", user.sees(80, 24));
+    assert_screen!("no_heap_200x50", user.sees(200, 50));
+    assert_screen!("no_heap_40x10", user.sees(40, 10));
+    user.presses("enter");
+    assert_screen!("no_heap_tasks_80x24", user.sees(80, 24));
+    user.presses("esc shift-tab down enter");
+    assert_screen!("no_heap_leaking_site_80x24", user.sees(80, 24));
+}
+
+#[test]
+fn with_an_allocator_that_takes_samples() {
+    let mut user = User::of(fixture::sampled());
+    assert_screen!("sampled_80x24", user.sees(80, 24));
+    assert_screen!("sampled_200x50", user.sees(200, 50));
+    assert_screen!("sampled_40x10", user.sees(40, 10));
+    user.presses("enter");
+    assert!(!user.sees(80, 24).contains("retained"));
+}
+
+#[test]
 fn empty_states() {
     assert_screen!("blank_80x24", User::of(fixture::blank()).sees(80, 24));
     let mut unmeasured = fixture::blank();
@@ -165,7 +191,14 @@ fn details_of_findings() {
     assert_screen!("leaking_site_40x10", user.sees(40, 10));
     user.presses("enter");
     assert_screen!("tasks_of_the_finding_80x24", user.sees(80, 24));
+    user.presses("esc esc down enter");
+    assert_screen!("retained_bytes_80x24", user.sees(80, 24));
+    assert_screen!("retained_bytes_40x10", user.sees(40, 10));
+    user.presses("esc down enter");
+    assert_screen!("zombie_task_80x24", user.sees(80, 24));
     user.presses("esc");
+    assert_screen!("findings_200x50", user.sees(200, 50));
+    user.presses("enter");
     user.snapshot.findings.clear();
     user.waits();
     assert_screen!("finding_is_gone_80x24", user.sees(80, 24));
@@ -177,8 +210,11 @@ fn tasks_of_a_site() {
     user.presses("enter");
     assert_screen!("tasks_80x24", user.sees(80, 24));
     assert_screen!("tasks_200x50", user.sees(200, 50));
-    // The oldest parent is of another site; enter goes on to its tasks.
-    user.presses("enter");
+    // The oldest parent is of another site; enter goes on to its tasks. On a
+    // task of this site it would do nothing, and is not offered.
+    user.presses("down");
+    assert!(!user.sees(80, 24).contains("parent's tasks"));
+    user.presses("g enter");
     assert!(user.sees(80, 24).contains("Tasks of src/accept.rs:28:13"));
     user.presses("esc esc");
     assert_eq!(user.model.pages.len(), 0);
@@ -235,7 +271,7 @@ fn overlays() {
 fn sorting_and_filtering() {
     let mut user = User::new();
     user.presses("s");
-    assert_screen!("sorted_by_spawned_80x24", user.sees(80, 24));
+    assert_screen!("sorted_by_the_next_column_80x24", user.sees(80, 24));
     user.presses("S S r / h y p");
     assert_screen!("typing_a_filter_80x24", user.sees(80, 24));
     user.presses("enter");
@@ -315,6 +351,9 @@ fn every_size_is_drawn() {
         "enter",
         "enter",
         "esc esc",
+        "down down enter",
+        "esc down enter",
+        "esc",
         "n",
         "esc ?",
         "esc tab / z",
@@ -331,6 +370,12 @@ fn every_size_is_drawn() {
         }
         for (width, height) in [(200, 50), (150, 1), (1, 200), (151, 16), (1_000, 3)] {
             user.buffer(width, height, Theme::COLOURED);
+        }
+    }
+    for snapshot in [fixture::without_allocator(), fixture::sampled()] {
+        let user = User::of(snapshot);
+        for width in 0..=150 {
+            user.buffer(width, 24, Theme::PLAIN);
         }
     }
     for (width, height) in [(0, 0), (1, 1), (80, 24)] {

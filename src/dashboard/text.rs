@@ -148,16 +148,22 @@ pub(super) fn sparkline(values: &[u64], room: usize) -> String {
     line
 }
 
+/// A value as `show` prints it, or a dash.
+pub(super) fn some<T>(value: Option<T>, show: impl Fn(T) -> String) -> String {
+    value.map_or_else(|| NOTHING.to_owned(), show)
+}
+
 /// From the first to the last: `418 → 1,251`.
-pub(super) fn trend(counts: &[u32]) -> String {
-    match counts {
-        [first, .., last] => format!(
-            "{} → {}",
-            format::count((*first).into()),
-            format::count((*last).into())
-        ),
+pub(super) fn trend(values: &[u64], show: impl Fn(u64) -> String) -> String {
+    match values {
+        [first, .., last] => format!("{} → {}", show(*first), show(*last)),
         _ => NOTHING.to_owned(),
     }
+}
+
+/// Narrow counts as the graphs take them.
+pub(super) fn widen(counts: &[u32]) -> Vec<u64> {
+    counts.iter().copied().map(u64::from).collect()
 }
 
 /// A horizontal bar of at most `room` columns, in eighths of a column.

@@ -6,7 +6,6 @@ use super::keymap::Action;
 use super::list::{Step, Window};
 use super::model::{Model, Overlay, Page, Panel};
 use super::tasks::TaskPage;
-use crate::snapshot::SiteId;
 
 /// Carries out `action`; says so when it ends the dashboard.
 pub(super) fn update(model: &mut Model, action: Action) -> Option<Exit> {
@@ -34,7 +33,7 @@ pub(super) fn update(model: &mut Model, action: Action) -> Option<Exit> {
             model.arrange_sites();
         }
         Action::Reverse => {
-            model.sites.descending = !model.sites.descending;
+            model.sites.reverse();
             model.arrange_sites();
         }
         Action::Freeze => model.frozen = !model.frozen,
@@ -76,38 +75,16 @@ fn open(model: &mut Model) {
         model.typing_filter = false;
         return;
     }
-    match (model.pages.last(), model.focus) {
-        (Some(Page::Finding(key, _)), _) => open_tasks(model, key.site),
-        (Some(Page::Tasks(page)), _) => {
-            let site = page.selected_site().filter(|site| *site != page.site);
-            if let Some(site) = site {
-                open_tasks(model, site);
-            }
-        }
-        (None, Panel::Findings) => {
-            if let Some(row) = model.findings.selected() {
-                let page = Page::Finding(row.key, Window::default());
-                model.pages.push(page);
-            }
-        }
-        (None, Panel::Sites) => {
-            if let Some(row) = model.sites.list.selected() {
-                open_tasks(model, row.key);
-            }
-        }
-        (None, Panel::Workers) => {
-            let current = model.selected_worker().and_then(|worker| worker.current);
-            if let Some(current) = current {
-                open_tasks(model, current.site);
-            }
-        }
+    if let Some(site) = model.leads_to() {
+        // Where the user returns to should be where he was sent from.
+        model.sites.list.select(site);
+        model.pages.push(Page::Tasks(TaskPage::new(site)));
+    } else if let (None, Panel::Findings, Some(row)) =
+        (model.pages.last(), model.focus, model.findings.selected())
+    {
+        let page = Page::Finding(row.key, Window::default());
+        model.pages.push(page);
     }
-}
-
-fn open_tasks(model: &mut Model, site: SiteId) {
-    // Where the user returns to should be where he was sent from.
-    model.sites.list.select(site);
-    model.pages.push(Page::Tasks(TaskPage::new(site)));
 }
 
 /// Leaves what is in front: overlay, filter, page.

@@ -169,7 +169,7 @@ impl Column for WorkerColumn {
                 name + &index
             }
             Self::Now => now(item, room),
-            Self::Busy => item.share.map_or(text::NOTHING.to_owned(), text::percent),
+            Self::Busy => text::some(item.share, text::percent),
             Self::Polls => text::compact(worker.polls),
             Self::Median => measured(latency.p50),
             Self::P99 => measured(latency.p99),
@@ -178,9 +178,7 @@ impl Column for WorkerColumn {
                 "" => text::NOTHING.to_owned(),
                 name => text::keep_start(name, room),
             },
-            Self::Tid => worker
-                .tid
-                .map_or(text::NOTHING.to_owned(), |t| t.to_string()),
+            Self::Tid => text::some(worker.tid, |tid| tid.to_string()),
         }
     }
 }

@@ -1,15 +1,17 @@
 //! What the lints found, as findings with a sentence each.
 
 use super::Engine;
-use super::leaking_site::Leak;
+use super::memory::shown;
+use super::verdict::Verdict;
 use crate::format;
 use crate::probe::sites::SITES;
 use crate::snapshot::{
-    Evidence, Finding, FindingSite, LeakEvidence, Lint, Location, SiteId, StallEvidence,
+    Evidence, Finding, FindingSite, Keeper, LeakEvidence, Lint, Location, RetainedEvidence, SiteId,
+    StallEvidence, ZombieEvidence,
 };
 
 /// Sites that leak, or did.
-pub(super) fn leaks(engine: &Engine) -> impl Iterator<Item = (SiteId, &Leak)> {
+fn leaks(engine: &Engine) -> impl Iterator<Item = (SiteId, &Verdict<LeakEvidence>)> {
     engine
         .sites
         .iter()
@@ -31,16 +33,43 @@ pub(super) fn findings(engine: &Engine) -> Vec<Finding> {
             evidence: Evidence::Stall(evidence),
         }
     });
-    let leaks = leaks(engine).map(|(site, leak)| Finding {
-        lint: Lint::LeakingSite,
-        message: leak_message(&leak.evidence),
-        site: finding_site(site),
-        first_seen: leak.first_seen,
-        last_seen: leak.last_seen,
-        ongoing: leak.ongoing,
-        evidence: Evidence::Leak(leak.evidence.clone()),
+    let leaks = leaks(engine).map(|(site, leak)| {
+        let mut evidence = leak.evidence.clone();
+        if engine.memory.accounting.is_some() {
+            evidence.retained_bytes = Some(shown(engine.memory.site(site).live));
+        }
+        finding(
+            Lint::LeakingSite,
+            site,
+            leak,
+            leak_message(&evidence),
+            Evidence::Leak(evidence),
+        )
     });
-    let mut findings: Vec<Finding> = stalls.chain(leaks).collect();
+    let retained = retained(engine).map(|(site, retained)| {
+        let evidence = &retained.evidence;
+        let message = retained_message(evidence, retained.ongoing);
+        finding(
+            Lint::RetainedBytes,
+            site,
+            retained,
+            message,
+            Evidence::Retained(evidence.clone()),
+        )
+    });
+    let zombies = zombies(engine).map(|(site, zombies)| {
+        let evidence = &zombies.evidence;
+        let message = zombie_message(evidence);
+        finding(
+            Lint::ZombieTask,
+            site,
+            zombies,
+            message,
+            Evidence::Zombies(evidence.clone()),
+        )
+    });
+    let findings = stalls.chain(leaks).chain(retained).chain(zombies);
+    let mut findings: Vec<Finding> = findings.collect();
     findings.sort_by(|a, b| {
         let key = |finding: &Finding| (!finding.ongoing, std::cmp::Reverse(finding.lint));
         let newest_first = b.first_seen.cmp(&a.first_seen);
@@ -50,6 +79,56 @@ pub(super) fn findings(engine: &Engine) -> Vec<Finding> {
             .then(a.site.id.cmp(&b.site.id))
     });
     findings
+}
+
+/// What was found, by lint and site.
+pub(super) fn found(engine: &Engine) -> impl Iterator<Item = (Lint, SiteId)> {
+    let stalls = engine
+        .stalls
+        .sites()
+        .map(|(site, _)| (Lint::StalledPoll, site));
+    let leaks = leaks(engine).map(|(site, _)| (Lint::LeakingSite, site));
+    let retained = retained(engine).map(|(site, _)| (Lint::RetainedBytes, site));
+    let zombies = zombies(engine).map(|(site, _)| (Lint::ZombieTask, site));
+    stalls.chain(leaks).chain(retained).chain(zombies)
+}
+
+/// Sites whose memory grows, or did, unless a leak of live tasks explains it.
+fn retained(engine: &Engine) -> impl Iterator<Item = (SiteId, &Verdict<RetainedEvidence>)> {
+    let leaks = |site: SiteId| {
+        let past = engine.sites.get(site.0 as usize);
+        past.and_then(|past| past.leak())
+            .is_some_and(|leak| leak.ongoing)
+    };
+    engine.memory_past.sites().filter_map(move |(site, past)| {
+        let retained = past.retained.as_ref()?;
+        let explained = retained.evidence.keeper == Keeper::LiveTasks && leaks(site);
+        (!explained).then_some((site, retained))
+    })
+}
+
+/// Sites whose finished tasks pile up, or did.
+fn zombies(engine: &Engine) -> impl Iterator<Item = (SiteId, &Verdict<ZombieEvidence>)> {
+    let sites = engine.memory_past.sites();
+    sites.filter_map(|(site, past)| Some((site, past.zombies.as_ref()?)))
+}
+
+fn finding<E>(
+    lint: Lint,
+    site: SiteId,
+    verdict: &Verdict<E>,
+    message: String,
+    evidence: Evidence,
+) -> Finding {
+    Finding {
+        lint,
+        message,
+        site: finding_site(site),
+        first_seen: verdict.first_seen,
+        last_seen: verdict.last_seen,
+        ongoing: verdict.ongoing,
+        evidence,
+    }
 }
 
 fn finding_site(site: SiteId) -> FindingSite {
@@ -86,9 +165,12 @@ fn leak_message(leak: &LeakEvidence) -> String {
         .map(|floor| format::count(u64::from(*floor)))
         .collect();
     let over = leak.window * u32::try_from(leak.floors.len()).unwrap_or(u32::MAX);
+    let bytes = leak.retained_bytes.map_or_else(String::new, |bytes| {
+        format!(" and retain {}", format::bytes(bytes))
+    });
     format!(
-        "{} live tasks do not end: in {} {} were spawned and {} finished; {} of the new ones sit \
-         idle, {} with no parent left; floor {}",
+        "{} live tasks do not end{bytes}: in {} {} were spawned and {} finished; {} of the new \
+         ones sit idle, {} with no parent left; floor {}",
         format::count(leak.live_tasks),
         format::duration(over),
         format::count(leak.spawned),
@@ -96,6 +178,53 @@ fn leak_message(leak: &LeakEvidence) -> String {
         format::count(leak.idle_tasks),
         format::count(leak.parent_finished),
         floors.join(" → "),
+    )
+}
+
+fn retained_message(retained: &RetainedEvidence, ongoing: bool) -> String {
+    let bytes = format::bytes(retained.retained_bytes);
+    let span = retained.window * u32::try_from(retained.floors.len()).unwrap_or(u32::MAX);
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // It grows.
+    let per_second = format::bytes(retained.growth as u64);
+    let grew = format!("{per_second}/s more over {}", format::duration(span));
+    let since = if ongoing {
+        ""
+    } else {
+        "; it has stopped growing"
+    };
+    let tasks = |what: &str| {
+        let (one, many) = (format!("{what} task"), format!("{what} tasks"));
+        format::plural(retained.tasks, &one, &many)
+    };
+    match retained.keeper {
+        Keeper::OneTask => {
+            let task = retained.examples.first();
+            let task = task.map_or_else(String::new, |held| format!(" {}", held.task));
+            format!("task{task} frees less than it allocates: it retains {bytes}, {grew}{since}")
+        }
+        Keeper::LiveTasks => format!(
+            "{} retain {bytes}, {grew}, and there are no more of them than before{since}",
+            tasks("live")
+        ),
+        Keeper::FinishedTasks => format!(
+            "{} left {bytes} behind, {grew}: what they allocated outlives them{since}",
+            tasks("finished")
+        ),
+    }
+}
+
+fn zombie_message(zombies: &ZombieEvidence) -> String {
+    format!(
+        "{} not freed and {} {}: somebody keeps a JoinHandle that is not awaited, a JoinSet that \
+         is not joined, or a waker; the first finished {} ago",
+        format::plural(zombies.zombies, "finished task is", "finished tasks are"),
+        if zombies.zombies == 1 {
+            "retains"
+        } else {
+            "retain"
+        },
+        format::bytes(zombies.retained_bytes),
+        format::duration(zombies.oldest),
     )
 }
 

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::leaking_site::KEPT;
+use super::floors::KEPT;
 use crate::probe::cells::Totals;
 use crate::snapshot::HistoryPoint;
 
@@ -53,7 +53,7 @@ impl ProcessPast {
     }
 
     /// Ends a step of history.
-    pub(super) fn end_step(&mut self, now: Duration, totals: &Totals) {
+    pub(super) fn end_step(&mut self, now: Duration, totals: &Totals, retained_bytes: Option<u64>) {
         if self.points.len() == KEPT {
             self.points.pop_front();
         }
@@ -62,6 +62,7 @@ impl ProcessPast {
             live_tasks: totals.live(),
             spawned: totals.spawned,
             polls: totals.polls,
+            retained_bytes,
         });
     }
 
@@ -111,7 +112,7 @@ mod tests {
     fn the_past_is_bounded() {
         let mut past = ProcessPast::default();
         for second in 0..1_000 {
-            past.end_step(Duration::from_secs(second), &Totals::default());
+            past.end_step(Duration::from_secs(second), &Totals::default(), None);
         }
         assert_eq!(past.points().len(), KEPT);
         assert_eq!(past.points()[0].at, Duration::from_secs(760));

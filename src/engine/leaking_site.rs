@@ -20,14 +20,10 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::floors::{KEPT, STEP, minima, rises};
+use super::verdict::Verdict;
 use crate::probe::cells::SiteTotals;
 use crate::snapshot::{LeakEvidence, TaskId};
-
-/// How much of the past is kept per site.
-pub(super) const KEPT: usize = 240;
-
-/// The time between two entries of a site's past.
-pub(super) const STEP: Duration = Duration::from_secs(1);
 
 /// The shortest window, in steps.
 const SHORTEST_WINDOW: usize = 2;
@@ -99,7 +95,7 @@ pub(super) struct SitePast {
     /// Fewest live tasks since the last step ended.
     floor: Option<u32>,
     latest: SiteTotals,
-    leak: Option<Leak>,
+    leak: Option<Verdict<LeakEvidence>>,
 }
 
 #[derive(Clone, Copy)]
@@ -109,14 +105,6 @@ struct Step {
     finished: u64,
     /// Ticks.
     lifetimes: u64,
-}
-
-/// A leak that was found.
-pub(super) struct Leak {
-    pub(super) first_seen: Duration,
-    pub(super) last_seen: Duration,
-    pub(super) ongoing: bool,
-    pub(super) evidence: LeakEvidence,
 }
 
 impl SitePast {
@@ -150,7 +138,20 @@ impl SitePast {
         self.steps.iter().map(|step| step.floor)
     }
 
-    pub(super) fn leak(&self) -> Option<&Leak> {
+    /// Tasks alive when last observed.
+    pub(super) fn live_tasks(&self) -> u64 {
+        self.latest.totals.live()
+    }
+
+    /// Whether at least a tenth more of its tasks are alive than so many steps ago.
+    pub(super) fn more_than_before(&self, steps: usize) -> bool {
+        let before = self.steps.len().saturating_sub(steps);
+        let floor = |step: Option<&Step>| step.map_or(0, |step| u64::from(step.floor));
+        let (before, now) = (floor(self.steps.get(before)), floor(self.steps.back()));
+        now * 10 >= before * 11 && now > before
+    }
+
+    pub(super) fn leak(&self) -> Option<&Verdict<LeakEvidence>> {
         self.leak.as_ref()
     }
 
@@ -192,13 +193,7 @@ impl SitePast {
             .into_iter()
             .find_map(|(question, idle)| self.find(question, idle, mean_lifetime));
         if let Some(evidence) = found {
-            let first_seen = self.leak.as_ref().map_or(now, |leak| leak.first_seen);
-            self.leak = Some(Leak {
-                first_seen,
-                last_seen: now,
-                ongoing: true,
-                evidence,
-            });
+            Verdict::reach(&mut self.leak, now, evidence);
         }
     }
 
@@ -238,6 +233,7 @@ impl SitePast {
             parent_finished: idle.parent_finished,
             mean_lifetime,
             examples: idle.examples,
+            retained_bytes: None,
         })
     }
 
@@ -245,10 +241,8 @@ impl SitePast {
     fn rise(&self, Question { window, windows }: Question) -> Option<Rise> {
         let first = self.steps.len().checked_sub(windows.checked_mul(window)?)?;
         let steps: Vec<Step> = self.steps.range(first..).copied().collect();
-        let floors: Vec<u32> = steps
-            .chunks(window)
-            .filter_map(|window| window.iter().map(|step| step.floor).min())
-            .collect();
+        let each: Vec<u32> = steps.iter().map(|step| step.floor).collect();
+        let floors = minima(&each, window);
         let (oldest, newest) = (steps.first()?, steps.last()?);
         let rise = Rise {
             growth: floors.last()?.saturating_sub(*floors.first()?),
@@ -256,9 +250,8 @@ impl SitePast {
             finished: newest.finished.saturating_sub(oldest.finished),
             floors,
         };
-        let rises = rise.floors.is_sorted_by(|a, b| a < b)
-            && rise.growth >= LEAST_GROWTH
-            && rise.spawned > rise.finished;
+        let rises =
+            rises(&rise.floors) && rise.growth >= LEAST_GROWTH && rise.spawned > rise.finished;
         rises.then_some(rise)
     }
 }

@@ -9,18 +9,27 @@
 //! counted, by the thread here or by hand in a test.
 
 mod findings;
+mod floors;
 mod history;
 mod idle_tasks;
 mod leaking_site;
+mod memory;
+mod memory_lints;
+mod memory_past;
+mod not_measured;
 mod picture;
+mod retained_bytes;
 mod stalled_poll;
 mod task_list;
+mod verdict;
+mod zombie_task;
 
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Condvar, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
 use std::time::Duration;
 
 use crate::config::ConfigError;
+use crate::heap;
 use crate::probe::clock::clock;
 use crate::probe::registry::{self, Sample, Watched};
 use crate::probe::sched;
@@ -29,6 +38,8 @@ use crate::snapshot::{Finding, Lint, SiteId, Snapshot, TaskSelection};
 use history::ProcessPast;
 use idle_tasks::Asked;
 use leaking_site::SitePast;
+use memory::Memory;
+use memory_past::MemoryPast;
 use stalled_poll::{Reading, StalledPoll, Threads};
 
 /// Time between two samples of all counters.
@@ -65,7 +76,10 @@ pub(crate) fn start() {
         };
         spawn(
             "plumber-log",
-            Box::new(move || findings.iter().for_each(announce)),
+            Box::new(move || {
+                heap::set_base(heap::Base::Plumber);
+                findings.iter().for_each(announce);
+            }),
         ) && spawn(
             "plumber-engine",
             Box::new(move || {
@@ -112,16 +126,20 @@ pub(crate) fn note_bare_runtime() {
 /// with tasks selected, a walk over all live tasks. Workers are not stopped.
 /// May be called from any thread at any time.
 pub fn snapshot(tasks: TaskSelection) -> Snapshot {
+    // What this thread has in hand is the one thing that others cannot read.
+    heap::publish();
     let mut engine = engine();
     // Read in the lock: waiting for it must not make the picture look older.
     let now = clock().now();
     engine.sample(now);
+    engine.memory.read(now);
     engine.look(now);
     picture::take(&engine, now, tasks)
 }
 
 /// The engine's thread: never returns, and ends with the process.
 fn run(log: &mpsc::Sender<Finding>) {
+    heap::set_base(heap::Base::Plumber);
     loop {
         let mut engine = engine();
         engine.woken = false;
@@ -168,6 +186,8 @@ pub(crate) struct Engine {
     /// By site id.
     sites: Vec<SitePast>,
     stalls: StalledPoll,
+    memory: Memory,
+    memory_past: MemoryPast,
     /// Findings that were logged.
     announced: Vec<(Lint, SiteId)>,
     config_errors: Vec<ConfigError>,
@@ -187,12 +207,11 @@ impl Engine {
             // Snapshots sample, too, but must not slow this rhythm down.
             self.sampled_at = Some(now);
             self.sample(now);
+            self.memory.read_if_due(now, SAMPLE, floors::STEP);
+            self.memory_past.observe(&self.memory);
             self.cpu = sched::thread_cpu();
             self.process.observe(now, &self.sample.totals, self.cpu);
-            if self
-                .stepped_at
-                .is_none_or(|at| now >= at + leaking_site::STEP)
-            {
+            if self.stepped_at.is_none_or(|at| now >= at + floors::STEP) {
                 self.step(now);
             }
         }
@@ -231,7 +250,9 @@ impl Engine {
     /// Ends a step of history and judges every site.
     fn step(&mut self, now: Duration) {
         self.stepped_at = Some(now);
-        self.process.end_step(now, &self.sample.totals);
+        let retained = self.memory.accounting.map(|_| self.memory.total());
+        self.process
+            .end_step(now, &self.sample.totals, retained.map(memory::shown));
         let mut asked = Asked::default();
         for (id, past) in self.sites.iter_mut().enumerate() {
             past.end_step();
@@ -245,6 +266,8 @@ impl Engine {
                 past.judge(now, mean_lifetime(past), answers);
             }
         }
+        self.memory_past.end_step();
+        memory_lints::judge(now, &self.memory, &mut self.memory_past, &self.sites);
     }
 
     /// Findings that were never announced.
@@ -254,15 +277,8 @@ impl Engine {
         self.announced.retain(|(lint, site)| {
             *lint != Lint::StalledPoll || stalls.sites().any(|(known, _)| known == *site)
         });
-        let is_new = |lint, site| !self.announced.contains(&(lint, site));
-        let stalls = self
-            .stalls
-            .sites()
-            .map(|(site, _)| (Lint::StalledPoll, site));
-        let leaks = findings::leaks(self).map(|(site, _)| (Lint::LeakingSite, site));
-        let fresh: Vec<_> = stalls
-            .chain(leaks)
-            .filter(|(lint, site)| is_new(*lint, *site))
+        let fresh: Vec<_> = findings::found(self)
+            .filter(|found| !self.announced.contains(found))
             .collect();
         if fresh.is_empty() {
             return Vec::new();

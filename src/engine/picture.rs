@@ -4,15 +4,15 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use super::findings::location;
-use super::{Engine, findings, task_list};
-use crate::format;
+use super::memory::{Memory, shown};
+use super::{Engine, findings, not_measured, task_list};
+use crate::heap::{self, Accounting};
 use crate::probe::clock::clock;
 use crate::probe::latency::{BUCKETS, upper_bound};
-use crate::probe::registry::{self, RuntimeEntry, WorkerFacts};
-use crate::probe::sites::{MAX_SITES, SITES};
+use crate::probe::registry::{self, WorkerFacts};
 use crate::snapshot::{
-    CurrentPoll, Evidence, FORMAT_VERSION, Finding, Flavor, NotMeasured, PollLatency, Process,
-    Runtime, Site, SiteId, Snapshot, TaskSelection, Worker,
+    CurrentPoll, Evidence, FORMAT_VERSION, Finding, HeapAccounting, PollLatency, Process, Runtime,
+    Site, SiteId, Snapshot, TaskSelection, Worker,
 };
 
 /// The file name of the executable, which does not change.
@@ -24,6 +24,9 @@ static PROCESS_NAME: LazyLock<String> = LazyLock::new(|| {
         |name| name.to_string_lossy().into_owned(),
     )
 });
+
+/// Steps over which a site's growth is told.
+const GROWTH_STEPS: usize = 10;
 
 /// Takes the picture.
 pub(super) fn take(engine: &Engine, now: Duration, selection: TaskSelection) -> Snapshot {
@@ -44,13 +47,15 @@ pub(super) fn take(engine: &Engine, now: Duration, selection: TaskSelection) -> 
         sites: sites(engine),
         tasks,
         tasks_omitted,
-        not_measured: not_measured(engine),
+        not_measured: not_measured::not_measured(engine),
     }
 }
 
 fn process(engine: &Engine, findings: &[Finding]) -> Process {
     let totals = engine.sample.totals;
     let rates = engine.process.rates();
+    let memory = &engine.memory;
+    let counted = |bytes| memory.accounting.map(|_| shown(bytes));
     Process {
         name: PROCESS_NAME.clone(),
         pid: std::process::id(),
@@ -63,11 +68,18 @@ fn process(engine: &Engine, findings: &[Finding]) -> Process {
         busy: clock().duration(totals.busy),
         spawns_per_second: rates.spawns,
         polls_per_second: rates.polls,
+        heap_accounting: accounting(memory),
+        retained_bytes: counted(memory.total()),
+        retained_error_bytes: error(memory, memory.total()),
+        retained_by_finished_bytes: counted(memory.tasks.finished),
+        unowned_bytes: counted(memory.unowned),
+        blocking_pool_bytes: counted(memory.blocking_pool),
+        plumber_bytes: counted(memory.plumber),
         worst_stall: findings
             .iter()
             .filter_map(|finding| match &finding.evidence {
                 Evidence::Stall(stall) => Some(stall.worst),
-                Evidence::Leak(_) => None,
+                _ => None,
             })
             .max(),
         stall_threshold: engine
@@ -171,6 +183,8 @@ fn sites(engine: &Engine) -> Vec<Site> {
         .filter(|(_, (totals, _))| totals.totals.spawned > 0 || totals.totals.polls > 0)
         .map(|(id, (totals, past))| {
             let id = SiteId::at(id);
+            let memory = engine.memory.accounting.map(|_| engine.memory.site(id));
+            let bytes = engine.memory_past.site(id);
             Site {
                 id,
                 location: location(id),
@@ -181,6 +195,13 @@ fn sites(engine: &Engine) -> Vec<Site> {
                 busy: clock().duration(totals.totals.busy),
                 longest_poll: clock().duration(totals.totals.longest),
                 slow_polls: totals.slow_polls,
+                retained_bytes: memory.map(|own| shown(own.total())),
+                retained_error_bytes: memory.and_then(|own| error(&engine.memory, own.total())),
+                retained_by_finished_bytes: memory.map(|own| shown(own.finished)),
+                finished_retaining: memory.map(|own| own.finished_retaining),
+                zombies: memory.map(|own| own.zombies),
+                retained_growth: bytes.and_then(|bytes| bytes.total.growth(GROWTH_STEPS)),
+                retained_history: bytes.map_or_else(Vec::new, |bytes| bytes.total.iter().collect()),
                 history: past.floors().collect(),
             }
         })
@@ -189,87 +210,17 @@ fn sites(engine: &Engine) -> Vec<Site> {
     sites
 }
 
-fn not_measured(engine: &Engine) -> Vec<NotMeasured> {
-    let mut list = Vec::new();
-    let mut add = |what: &str, why: String| {
-        list.push(NotMeasured {
-            what: what.to_owned(),
-            why,
-        });
-    };
-    if cfg!(not(tokio_unstable)) {
-        add(
-            "tasks, polls, findings",
-            "built without --cfg tokio_unstable, so Tokio has no task hooks; add it to rustflags"
-                .to_owned(),
-        );
-    } else if engine.sample.runtimes.is_empty() {
-        add(
-            "tasks, polls, findings",
-            "no instrumented runtime was built yet".to_owned(),
-        );
-    } else {
-        add(
-            "the future given to block_on, and tasks of a LocalSet",
-            "Tokio runs no task hooks for them".to_owned(),
-        );
+fn accounting(memory: &Memory) -> Option<HeapAccounting> {
+    match memory.accounting? {
+        Accounting::Exact => Some(HeapAccounting::Exact),
+        Accounting::Sampled => Some(HeapAccounting::Sampled),
     }
-    let by_hand = |runtime: &RuntimeEntry| {
-        runtime.ended_at.is_none() && runtime.facts.flavor == Flavor::Unknown
-    };
-    if engine.sample.runtimes.iter().any(by_hand) {
-        add(
-            "block_in_place on runtimes instrumented by hand",
-            "their builder does not tell which thread drives a worker, so it counts as a stall; \
-             tokio_plumber::runtime::Builder tells"
-                .to_owned(),
-        );
+}
+
+/// Two standard deviations of a figure in bytes.
+fn error(memory: &Memory, bytes: i64) -> Option<u64> {
+    match memory.accounting? {
+        Accounting::Exact => Some(0),
+        Accounting::Sampled => Some(2 * heap::deviation(shown(bytes))),
     }
-    if engine.bare_runtimes > 0 {
-        let runtimes = format::plural(engine.bare_runtimes, "runtime", "runtimes");
-        add(
-            "tasks of bare runtimes",
-            format!(
-                "{runtimes} built with instrumentation switched off, by PLUMBER_INSTRUMENT=off or \
-                 Builder::instrument(false)"
-            ),
-        );
-    }
-    if engine.stalls.unjudged() > 0 {
-        add(
-            "some slow polls",
-            format!(
-                "{} not judged, because the engine's thread did not get to run in time",
-                format::plural(engine.stalls.unjudged(), "was", "were"),
-            ),
-        );
-    }
-    if !*super::ACCOUNTS {
-        add(
-            "time without a processor",
-            "this system keeps no account of it; a stall is judged by the wall clock, and may be \
-             a busy machine's fault"
-                .to_owned(),
-        );
-    }
-    if SITES.is_full() {
-        add(
-            "some spawn sites",
-            format!(
-                "more than {} were met; the others are counted together",
-                MAX_SITES - 1
-            ),
-        );
-    }
-    if engine.no_thread {
-        add(
-            "findings and history",
-            "the engine's thread could not be started; they are as of the last snapshots only"
-                .to_owned(),
-        );
-    }
-    for error in &engine.config_errors {
-        add("a setting", format!("{error}; the default is used"));
-    }
-    list
 }

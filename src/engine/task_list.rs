@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BinaryHeap};
 use std::time::Duration;
 
+use super::memory;
+use crate::heap::{self, Accounting, SLOTS};
 use crate::probe::clock::clock;
 use crate::probe::record::TaskFacts;
 use crate::probe::tasks::TASKS;
@@ -96,6 +98,9 @@ fn task(now: Duration, facts: &TaskFacts) -> Task {
             since: now.saturating_sub(last_end.unwrap_or(spawned_at)),
         },
     };
+    let account = facts.account;
+    // Sampled figures of a single task mean nothing.
+    let exact = account.filter(|_| heap::accounting() == Some(Accounting::Exact));
     Task {
         id: facts.id,
         runtime: facts.runtime,
@@ -112,5 +117,17 @@ fn task(now: Duration, facts: &TaskFacts) -> Task {
         last_poll_started: last_start,
         last_poll_ended: last_end,
         state,
+        retained_bytes: exact.and_then(|account| retained(facts.id, account.slot)),
+        allocated_bytes: exact.map(|account| account.allocated),
+        peak_bytes: exact.map(|account| account.peak),
+        cell_bytes: account
+            .filter(|account| account.cell > 0)
+            .map(|account| u64::from(account.cell)),
     }
+}
+
+/// What a task retains by its slot, unless the slot has changed hands.
+fn retained(task: TaskId, slot: u32) -> Option<u64> {
+    let balance = SLOTS.read(slot).filter(|balance| balance.task == task)?;
+    Some(memory::shown(balance.bytes))
 }

@@ -16,6 +16,15 @@ fn location(file: &str, line: u32) -> Location {
     }
 }
 
+const MIB: u64 = 1 << 20;
+
+fn holding(task: u64, retained_bytes: u64) -> Holding {
+    Holding {
+        task: TaskId(task),
+        retained_bytes,
+    }
+}
+
 /// A snapshot in which every field is set.
 // One literal, so that a new field does not compile until it is set here.
 #[allow(clippy::too_many_lines)]
@@ -54,6 +63,24 @@ pub(super) fn full() -> Snapshot {
         parent_finished: 199,
         mean_lifetime: None,
         examples: vec![TaskId(4), TaskId(6)],
+        retained_bytes: Some(7 * MIB),
+    };
+    let retained = RetainedEvidence {
+        keeper: Keeper::FinishedTasks,
+        retained_bytes: 40 * MIB,
+        growth: 1.5 * MIB as f64,
+        tasks: 900,
+        floors: vec![10 * MIB, 20 * MIB, 30 * MIB, 40 * MIB],
+        window: ms(2_000),
+        examples: vec![holding(17, 9 * MIB), holding(12, 3 * MIB)],
+    };
+    let zombies = ZombieEvidence {
+        zombies: 12,
+        retained_bytes: 3 * MIB,
+        floors: vec![3, 6, 9, 12],
+        window: ms(2_000),
+        oldest: ms(9_300),
+        examples: vec![holding(17, 2 * MIB)],
     };
     Snapshot {
         version: FORMAT_VERSION,
@@ -70,6 +97,13 @@ pub(super) fn full() -> Snapshot {
             busy: ms(2_130),
             spawns_per_second: 41.5,
             polls_per_second: 12_345.0,
+            heap_accounting: Some(HeapAccounting::Exact),
+            retained_bytes: Some(96 * MIB),
+            retained_error_bytes: Some(0),
+            retained_by_finished_bytes: Some(40 * MIB),
+            unowned_bytes: Some(12 * MIB),
+            blocking_pool_bytes: Some(MIB),
+            plumber_bytes: Some(300 << 10),
             worst_stall: Some(ms(412)),
             stall_threshold: Some(ms(10)),
             engine_cpu: Some(ms(31)),
@@ -79,6 +113,7 @@ pub(super) fn full() -> Snapshot {
                 live_tasks: 219,
                 spawned: 1_238,
                 polls: 47_000,
+                retained_bytes: Some(94 * MIB),
             }],
         },
         findings: vec![
@@ -90,6 +125,24 @@ pub(super) fn full() -> Snapshot {
                 last_seen: ms(12_000),
                 ongoing: true,
                 evidence: Evidence::Leak(leak),
+            },
+            Finding {
+                lint: Lint::RetainedBytes,
+                message: "finished tasks of this site keep 40.0 MiB, and it grows".to_owned(),
+                site: serve.clone(),
+                first_seen: ms(8_000),
+                last_seen: ms(12_000),
+                ongoing: true,
+                evidence: Evidence::Retained(retained),
+            },
+            Finding {
+                lint: Lint::ZombieTask,
+                message: "12 finished tasks of this site are not freed".to_owned(),
+                site: serve.clone(),
+                first_seen: ms(8_000),
+                last_seen: ms(12_000),
+                ongoing: true,
+                evidence: Evidence::Zombies(zombies),
             },
             Finding {
                 lint: Lint::StalledPoll,
@@ -146,6 +199,13 @@ pub(super) fn full() -> Snapshot {
                 busy: ms(2_100),
                 longest_poll: ms(412),
                 slow_polls: 3,
+                retained_bytes: Some(41 * MIB),
+                retained_error_bytes: Some(0),
+                retained_by_finished_bytes: Some(40 * MIB),
+                finished_retaining: Some(900),
+                zombies: Some(12),
+                retained_growth: Some(1.5 * MIB as f64),
+                retained_history: vec![38 * MIB, 39 * MIB, 41 * MIB],
                 history: vec![1, 1, 1],
             },
             Site {
@@ -158,6 +218,13 @@ pub(super) fn full() -> Snapshot {
                 busy: ms(30),
                 longest_poll: Duration::from_micros(813),
                 slow_polls: 0,
+                retained_bytes: Some(7 * MIB),
+                retained_error_bytes: Some(0),
+                retained_by_finished_bytes: Some(0),
+                finished_retaining: Some(0),
+                zombies: Some(0),
+                retained_growth: Some(-512.0),
+                retained_history: vec![7 * MIB; 3],
                 history: vec![180, 200, 220],
             },
         ],
@@ -177,6 +244,10 @@ pub(super) fn full() -> Snapshot {
             last_poll_started: Some(ms(1_400)),
             last_poll_ended: Some(ms(1_400)),
             state: TaskState::Idle { since: ms(11_100) },
+            retained_bytes: Some(33 << 10),
+            allocated_bytes: Some(48 << 10),
+            peak_bytes: Some(40 << 10),
+            cell_bytes: Some(1 << 10),
         }],
         tasks_omitted: 220,
         not_measured: vec![NotMeasured {
@@ -184,4 +255,53 @@ pub(super) fn full() -> Snapshot {
             why: "Tokio runs no task hooks for them".to_owned(),
         }],
     }
+}
+
+/// The same as it would be without an allocator that counts: every figure in
+/// bytes is unknown, and the snapshot says why.
+pub(crate) fn without_bytes(mut snapshot: Snapshot) -> Snapshot {
+    let process = &mut snapshot.process;
+    process.heap_accounting = None;
+    process.retained_bytes = None;
+    process.retained_error_bytes = None;
+    process.retained_by_finished_bytes = None;
+    process.unowned_bytes = None;
+    process.blocking_pool_bytes = None;
+    process.plumber_bytes = None;
+    for point in &mut process.history {
+        point.retained_bytes = None;
+    }
+    for site in &mut snapshot.sites {
+        site.retained_bytes = None;
+        site.retained_error_bytes = None;
+        site.retained_by_finished_bytes = None;
+        site.finished_retaining = None;
+        site.zombies = None;
+        site.retained_growth = None;
+        site.retained_history = Vec::new();
+    }
+    snapshot.tasks.iter_mut().for_each(forget_bytes);
+    snapshot.findings.retain_mut(|finding| {
+        if let Evidence::Leak(leak) = &mut finding.evidence {
+            leak.retained_bytes = None;
+        }
+        !matches!(
+            finding.evidence,
+            Evidence::Retained(_) | Evidence::Zombies(_)
+        )
+    });
+    snapshot.not_measured.push(NotMeasured {
+        what: "retained bytes".to_owned(),
+        why: "tokio_plumber::Alloc is not the global allocator; set it with #[global_allocator]"
+            .to_owned(),
+    });
+    snapshot
+}
+
+/// As a task is where bytes are sampled, or not counted at all.
+pub(crate) fn forget_bytes(task: &mut Task) {
+    task.retained_bytes = None;
+    task.allocated_bytes = None;
+    task.peak_bytes = None;
+    task.cell_bytes = None;
 }

@@ -2,8 +2,9 @@
 //! pure; the caller picks the target.
 
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 mod json;
+mod table;
 mod text;
 
 pub use json::json;

@@ -1,10 +1,12 @@
 //! The report for people.
 
+use std::cmp::Reverse;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::format::{count, duration, plural, rate};
-use crate::snapshot::{Snapshot, Task, TaskState};
+use super::table::{self, Column, column};
+use crate::format::{bytes, count, duration, estimate, plural, rate};
+use crate::snapshot::{Process, Site, Snapshot, Task, TaskState, Worker};
 
 /// Sites and tasks listed; the rest is counted.
 const ROWS: usize = 20;
@@ -69,6 +71,7 @@ fn head(out: &mut String, snapshot: &Snapshot) {
             duration(threshold)
         ),
     };
+    line!(out, "  heap          {}", heap(process));
     line!(out, "  worst stall   {worst}");
     let cost = process.engine_cpu_share.map_or_else(
         || NOT_MEASURED.to_owned(),
@@ -78,6 +81,28 @@ fn head(out: &mut String, snapshot: &Snapshot) {
     for missing in &snapshot.not_measured {
         line!(out, "  not measured  {}: {}", missing.what, missing.why);
     }
+}
+
+/// The bytes in use, and whose they are as far as that is known.
+fn heap(process: &Process) -> String {
+    let Some(retained) = process.retained_bytes else {
+        return NOT_MEASURED.to_owned();
+    };
+    let in_use = estimate(retained, process.retained_error_bytes);
+    let parts = [
+        (process.retained_by_finished_bytes, "by finished tasks"),
+        (process.unowned_bytes, "owned by no task"),
+        (process.blocking_pool_bytes, "by the blocking pool"),
+        (process.plumber_bytes, "the probe's own"),
+    ];
+    let parts = parts
+        .into_iter()
+        .filter_map(|(part, whose)| Some(format!("{} {whose}", bytes(part?))));
+    let parts: Vec<_> = parts.collect();
+    if parts.is_empty() {
+        return format!("{in_use} in use");
+    }
+    format!("{in_use} in use; {}", parts.join(", "))
 }
 
 /// Runtimes of the same name and kind together: a test suite has many.
@@ -150,6 +175,24 @@ fn findings(out: &mut String, snapshot: &Snapshot) {
     }
 }
 
+const SITES: &[Column<Site>] = &[
+    column("retained", |_, site| {
+        let retained = site.retained_bytes?;
+        Some(estimate(retained, site.retained_error_bytes))
+    }),
+    column("by finished", |_, site| {
+        site.retained_by_finished_bytes.map(bytes)
+    }),
+    column("live", |_, site| Some(count(site.live_tasks))),
+    column("spawned", |_, site| Some(count(site.spawned))),
+    column("finished", |_, site| Some(count(site.finished))),
+    column("polls", |_, site| Some(count(site.polls))),
+    column("busy", |_, site| Some(duration(site.busy))),
+    column("longest poll", |_, site| Some(duration(site.longest_poll))),
+    column("slow", |_, site| Some(count(site.slow_polls))),
+    column("site", |_, site| Some(site.location.to_string())),
+];
+
 fn sites(out: &mut String, snapshot: &Snapshot) {
     if snapshot.sites.is_empty() {
         return;
@@ -161,32 +204,32 @@ fn sites(out: &mut String, snapshot: &Snapshot) {
         plural(snapshot.sites.len() as u64, "spawn site", "spawn sites")
     );
     let mut sites: Vec<_> = snapshot.sites.iter().collect();
-    sites.sort_by_key(|site| std::cmp::Reverse((site.live_tasks, site.spawned)));
-    let mut table = Table::new(&[
-        "live",
-        "spawned",
-        "finished",
-        "polls",
-        "busy",
-        "longest poll",
-        "slow",
-        "site",
-    ]);
-    for site in sites.iter().take(ROWS) {
-        table.row([
-            count(site.live_tasks),
-            count(site.spawned),
-            count(site.finished),
-            count(site.polls),
-            duration(site.busy),
-            duration(site.longest_poll),
-            count(site.slow_polls),
-            site.location.to_string(),
-        ]);
-    }
-    table.write(out);
+    // Where bytes are not counted, none of them decides.
+    sites.sort_by_key(|site| Reverse((site.retained_bytes, site.live_tasks, site.spawned)));
+    let shown = sites.iter().copied().take(ROWS);
+    table::write(out, snapshot, SITES, &shown);
     more(out, sites.len().saturating_sub(ROWS) as u64);
 }
+
+const WORKERS: &[Column<Worker>] = &[
+    column("worker", |snapshot, worker| {
+        let mut runtimes = snapshot.runtimes.iter();
+        let runtime = runtimes.find(|runtime| runtime.id == worker.runtime);
+        let runtime = runtime.map_or("?", |runtime| runtime.name.as_str());
+        Some(format!("{runtime}/{}", worker.index))
+    }),
+    column("polls", |_, worker| Some(count(worker.polls))),
+    column("busy", |_, worker| Some(duration(worker.busy))),
+    column("p50", |_, worker| Some(duration(worker.poll_latency.p50))),
+    column("p99", |_, worker| Some(duration(worker.poll_latency.p99))),
+    column("max", |_, worker| Some(duration(worker.poll_latency.max))),
+    column("now", |_, worker| {
+        Some(worker.current.map_or_else(
+            || "idle".to_owned(),
+            |poll| format!("task {} for {}", poll.task, duration(poll.running_for)),
+        ))
+    }),
+];
 
 fn workers(out: &mut String, snapshot: &Snapshot) {
     if snapshot.workers.is_empty() {
@@ -198,29 +241,25 @@ fn workers(out: &mut String, snapshot: &Snapshot) {
         "{}",
         plural(snapshot.workers.len() as u64, "worker", "workers")
     );
-    let mut table = Table::new(&["worker", "polls", "busy", "p50", "p99", "max", "now"]);
-    for worker in &snapshot.workers {
-        let runtime = snapshot
-            .runtimes
-            .iter()
-            .find(|runtime| runtime.id == worker.runtime);
-        let runtime = runtime.map_or("?", |runtime| runtime.name.as_str());
-        let now = worker.current.map_or_else(
-            || "idle".to_owned(),
-            |poll| format!("task {} for {}", poll.task, duration(poll.running_for)),
-        );
-        table.row([
-            format!("{runtime}/{}", worker.index),
-            count(worker.polls),
-            duration(worker.busy),
-            duration(worker.poll_latency.p50),
-            duration(worker.poll_latency.p99),
-            duration(worker.poll_latency.max),
-            now,
-        ]);
-    }
-    table.write(out);
+    table::write(out, snapshot, WORKERS, &snapshot.workers.iter());
 }
+
+const TASKS: &[Column<Task>] = &[
+    column("task", |_, task| Some(task.id.to_string())),
+    column("age", |snapshot, task| {
+        Some(duration(snapshot.taken_at.saturating_sub(task.spawned_at)))
+    }),
+    column("retained", |_, task| task.retained_bytes.map(bytes)),
+    column("peak", |_, task| task.peak_bytes.map(bytes)),
+    column("polls", |_, task| Some(count(task.polls))),
+    column("busy", |_, task| Some(duration(task.busy))),
+    column("state", |_, task| Some(state(task))),
+    column("parent", |_, task| Some(parent(task))),
+    column("site", |snapshot, task| {
+        let site = snapshot.sites.iter().find(|site| site.id == task.site);
+        Some(site.map_or_else(|| "?".to_owned(), |site| site.location.to_string()))
+    }),
+];
 
 fn tasks(out: &mut String, snapshot: &Snapshot) {
     if snapshot.tasks.is_empty() {
@@ -228,20 +267,8 @@ fn tasks(out: &mut String, snapshot: &Snapshot) {
     }
     line!(out);
     line!(out, "oldest live tasks");
-    let mut table = Table::new(&["task", "age", "polls", "busy", "state", "parent", "site"]);
-    for task in snapshot.tasks.iter().take(ROWS) {
-        let site = snapshot.sites.iter().find(|site| site.id == task.site);
-        table.row([
-            task.id.to_string(),
-            duration(snapshot.taken_at.saturating_sub(task.spawned_at)),
-            count(task.polls),
-            duration(task.busy),
-            state(task),
-            parent(task),
-            site.map_or_else(|| "?".to_owned(), |site| site.location.to_string()),
-        ]);
-    }
-    table.write(out);
+    let shown = snapshot.tasks.iter().take(ROWS);
+    table::write(out, snapshot, TASKS, &shown);
     let unlisted = snapshot.tasks.len().saturating_sub(ROWS) as u64;
     more(out, unlisted + snapshot.tasks_omitted);
 }
@@ -271,53 +298,37 @@ fn more(out: &mut String, n: u64) {
     }
 }
 
-/// Rows of cells, each column as wide as its widest cell; numbers to the right,
-/// the last column free.
-struct Table<const N: usize> {
-    rows: Vec<[String; N]>,
-}
-
-impl<const N: usize> Table<N> {
-    fn new(titles: &[&str; N]) -> Self {
-        Self {
-            rows: vec![titles.map(str::to_owned)],
-        }
-    }
-
-    fn row(&mut self, cells: [String; N]) {
-        self.rows.push(cells);
-    }
-
-    fn write(&self, out: &mut String) {
-        let widths: [usize; N] = std::array::from_fn(|column| {
-            self.rows
-                .iter()
-                .map(|row| row[column].chars().count())
-                .max()
-                .unwrap_or(0)
-        });
-        for row in &self.rows {
-            for (column, cell) in row.iter().enumerate() {
-                if column == N - 1 {
-                    let _ = write!(out, "  {cell}");
-                } else {
-                    let _ = write!(out, "  {cell:>width$}", width = widths[column]);
-                }
-            }
-            out.push('\n');
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::full;
+    use super::super::fixture::{full, without_bytes};
     use super::*;
     use crate::snapshot::{Process, Runtime};
 
     #[test]
     fn a_full_report() {
         insta::assert_snapshot!(text(&full()));
+    }
+
+    #[test]
+    fn a_report_without_bytes() {
+        insta::assert_snapshot!(text(&without_bytes(full())));
+    }
+
+    #[test]
+    fn sampled_bytes_have_an_error() {
+        let mut sampled = full();
+        sampled.process.retained_error_bytes = Some(2 << 20);
+        sampled.process.blocking_pool_bytes = None;
+        sampled.sites[0].retained_error_bytes = Some(1 << 20);
+        sampled.tasks[0].retained_bytes = None;
+        sampled.tasks[0].peak_bytes = None;
+        let report = text(&sampled);
+        assert!(report.contains(
+            "96.0 MiB ± 2.00 MiB in use; 40.0 MiB by finished tasks, 12.0 MiB owned by no task, \
+             300 KiB the probe's own"
+        ));
+        assert!(report.contains("  41.0 MiB ± 1.00 MiB  "));
+        assert!(!report.contains("peak"), "tasks are not estimated");
     }
 
     #[test]

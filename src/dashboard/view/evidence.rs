@@ -11,9 +11,12 @@ use super::super::list::Window;
 use super::super::model::{FindingKey, Model};
 use super::super::text;
 use super::super::theme::Theme;
-use super::{empty, text_lines, titled};
+use super::{empty, findings, text_lines, titled};
 use crate::format;
-use crate::snapshot::{Evidence, Finding, LeakEvidence, RunningStall, StallEvidence};
+use crate::snapshot::{
+    Evidence, Finding, Holding, LeakEvidence, RetainedEvidence, RunningStall, StallEvidence,
+    ZombieEvidence,
+};
 
 /// ```text
 /// ━━ leaking_site ━ ongoing ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━
@@ -112,14 +115,14 @@ impl Sheet {
         match evidence {
             Evidence::Stall(stall) => self.stall(model, stall),
             Evidence::Leak(leak) => self.leak(leak),
+            Evidence::Retained(kept) => self.retained(kept),
+            Evidence::Zombies(kept) => self.zombies(kept),
         }
         if let Some(site) = model.site(site.id) {
-            let history: Vec<u64> = site.history.iter().copied().map(u64::from).collect();
-            let most = history.iter().copied().max().unwrap_or(0);
-            let most = format!("at most {}", format::count(most));
-            let room = self.room.saturating_sub(BEFORE + most.len() + INDENT);
-            let curve = text::sparkline(&history, history.len().min(room));
-            self.curve("live tasks", &curve, &most);
+            self.history("live tasks", &text::widen(&site.history), format::count);
+            if !site.retained_history.is_empty() {
+                self.history("heap bytes", &site.retained_history, format::bytes);
+            }
         }
         self.blank();
         self.prose(
@@ -174,13 +177,10 @@ impl Sheet {
             parent_finished,
             mean_lifetime,
             examples,
+            retained_bytes,
         } = leak;
-        let steps: Vec<_> = floors.iter().map(|n| format::count((*n).into())).collect();
-        let bars: Vec<u64> = floors.iter().copied().map(u64::from).collect();
-        let curve = text::sparkline(&bars, bars.len());
-        self.curve("floors", &curve, &steps.join(" → "));
+        self.floors(&text::widen(floors), "live tasks", *window, format::count);
         let window = format::duration(*window);
-        self.fact("", &format!("the fewest live tasks in each {window}"));
         self.fact(
             "spawned",
             &format!("{} in these windows", format::count(*spawned)),
@@ -190,6 +190,10 @@ impl Sheet {
             &format!("{} in these windows", format::count(*finished)),
         );
         self.fact("live", &format::count(*live_tasks));
+        if let Some(retained) = retained_bytes {
+            let retained = format::bytes(*retained);
+            self.fact("retained", &format!("{retained} by the live ones"));
+        }
         self.fact(
             "idle",
             &format!(
@@ -212,6 +216,70 @@ impl Sheet {
             let ids: Vec<_> = examples.iter().map(ToString::to_string).collect();
             self.fact("oldest idle", &format!("task {}", ids.join(", ")));
         }
+    }
+
+    fn retained(&mut self, kept: &RetainedEvidence) {
+        let RetainedEvidence {
+            keeper: _,
+            retained_bytes,
+            growth,
+            tasks: _,
+            floors,
+            window,
+            examples,
+        } = kept;
+        self.fact("kept by", &findings::keeper(kept));
+        self.fact("retained", &format::bytes(*retained_bytes));
+        let growth = format::growth(*growth);
+        self.fact("growth", &format!("{growth}/s over these windows"));
+        self.floors(floors, "bytes", *window, format::bytes);
+        self.holdings(examples);
+    }
+
+    fn zombies(&mut self, kept: &ZombieEvidence) {
+        let ZombieEvidence {
+            zombies,
+            retained_bytes,
+            floors,
+            window,
+            oldest,
+            examples,
+        } = kept;
+        let zombies = format::count(*zombies);
+        self.fact("zombies", &format!("{zombies} finished and not freed"));
+        let retained = format::bytes(*retained_bytes);
+        self.fact("retained", &format!("{retained}, their own cells included"));
+        let oldest = format::duration(*oldest);
+        self.fact("oldest", &format!("finished {oldest} ago"));
+        self.floors(floors, "zombies", *window, format::count);
+        self.holdings(examples);
+    }
+
+    /// The least of `what` in each window judged.
+    fn floors(&mut self, floors: &[u64], what: &str, window: Duration, show: fn(u64) -> String) {
+        let steps: Vec<_> = floors.iter().copied().map(show).collect();
+        let curve = text::sparkline(floors, floors.len());
+        self.curve("floors", &curve, &steps.join(" → "));
+        let window = format::duration(window);
+        self.fact("", &format!("the fewest {what} in each {window}"));
+    }
+
+    /// The tasks that keep most, one a line.
+    fn holdings(&mut self, holdings: &[Holding]) {
+        for (at, holding) in holdings.iter().enumerate() {
+            let bytes = format::bytes(holding.retained_bytes);
+            let label = if at == 0 { "biggest" } else { "" };
+            self.fact(label, &format!("task {}: {bytes}", holding.task));
+        }
+    }
+
+    /// The site's recent past, on a scale that starts at zero.
+    fn history(&mut self, label: &str, values: &[u64], show: fn(u64) -> String) {
+        let most = values.iter().copied().max().unwrap_or(0);
+        let most = format!("at most {}", show(most));
+        let room = self.room.saturating_sub(BEFORE + most.len() + INDENT);
+        let curve = text::sparkline(values, values.len().min(room));
+        self.curve(label, &curve, &most);
     }
 
     fn blank(&mut self) {
@@ -237,12 +305,21 @@ impl Sheet {
         }
     }
 
+    /// A labelled curve and its words, below it where there is no room beside.
     fn curve(&mut self, label: &str, curve: &str, says: &str) {
+        let beside = BEFORE + text::width(curve) + 2 + text::width(says) <= self.room;
         let label = format!("{:INDENT$}{label:>LABELS$}  ", "");
         self.lines.push(Line::from(vec![
             Span::styled(label, self.theme.label()),
             Span::styled(curve.to_owned(), self.theme.graph()),
-            Span::raw(format!("  {says}")),
+            Span::raw(if beside {
+                format!("  {says}")
+            } else {
+                String::new()
+            }),
         ]));
+        if !beside {
+            self.fact("", says);
+        }
     }
 }

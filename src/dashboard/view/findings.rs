@@ -13,7 +13,7 @@ use super::super::theme::Theme;
 use super::table::{RowLook, Table};
 use super::{empty, titled};
 use crate::format;
-use crate::snapshot::{Evidence, Finding};
+use crate::snapshot::{Evidence, Finding, Keeper, RetainedEvidence};
 
 /// A row of the panel.
 pub(super) struct FindingItem<'a> {
@@ -47,8 +47,9 @@ impl Column for FindingColumn {
     fn width(self) -> (u16, u16) {
         match self {
             Self::Site => (24, 44),
-            Self::Message => (34, 160),
-            Self::Lint | Self::Seen => (12, 12),
+            Self::Message => (32, 160),
+            Self::Lint => (14, 14),
+            Self::Seen => (12, 12),
         }
     }
 
@@ -94,11 +95,35 @@ fn brief(evidence: &Evidence) -> String {
                 None => format!("{stalls}, worst {worst}"),
             }
         }
-        Evidence::Leak(leak) => format!(
-            "{} live, floor {}",
-            format::count(leak.live_tasks),
-            text::trend(&leak.floors)
-        ),
+        Evidence::Leak(leak) => {
+            let live = format::count(leak.live_tasks);
+            let floor = text::trend(&text::widen(&leak.floors), format::count);
+            match leak.retained_bytes.map(format::bytes) {
+                Some(retained) => format!("{live} live, {retained}, floor {floor}"),
+                None => format!("{live} live, floor {floor}"),
+            }
+        }
+        Evidence::Retained(kept) => {
+            let bytes = format::bytes(kept.retained_bytes);
+            let growth = format::growth(kept.growth);
+            format!("{bytes}, {growth}/s, {}", keeper(kept))
+        }
+        Evidence::Zombies(kept) => {
+            let zombies = format::plural(kept.zombies, "zombie", "zombies");
+            let bytes = format::bytes(kept.retained_bytes);
+            let floor = text::trend(&kept.floors, format::count);
+            format!("{zombies}, {bytes}, floor {floor}")
+        }
+    }
+}
+
+/// Who keeps bytes: `task 17`, `220 live tasks`, `900 finished tasks`.
+pub(super) fn keeper(kept: &RetainedEvidence) -> String {
+    match (kept.keeper, kept.examples.first()) {
+        (Keeper::OneTask, Some(holding)) => format!("task {}", holding.task),
+        (Keeper::OneTask, None) => "one task".to_owned(),
+        (Keeper::LiveTasks, _) => format::plural(kept.tasks, "live task", "live tasks"),
+        (Keeper::FinishedTasks, _) => format::plural(kept.tasks, "finished task", "finished tasks"),
     }
 }
 
@@ -115,8 +140,9 @@ fn seen(finding: &Finding, taken_at: Duration) -> String {
 
 /// ```text
 /// ━━ Findings ━ 1 ongoing ●, 1 past ○ ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━
-/// ▶● leaking_site src/aggregate/fetch.rs:41:13  1,279 live, floor 418 → 1,251
-///  ○ stalled_poll src/upload.rs:41:9            1 stall, worst 12.0 ms
+/// ▶● leaking_site   src/aggregate/fetch.rs:41:13  1,279 live, floor 418 → 1,251
+///  ● retained_bytes src/upload.rs:41:9            96.4 MiB, +1.20 MiB/s, task 17
+///  ○ stalled_poll   src/upload.rs:41:9            1 stall, worst 12.0 ms
 /// ```
 pub(super) fn draw(buffer: &mut Buffer, area: Rect, model: &Model, theme: Theme) {
     let focused = model.focus == Panel::Findings;

@@ -4,7 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use super::super::keymap::{self, Binding, Scope};
+use super::super::keymap::{self, Action, Binding, Scope};
 use super::super::model::Model;
 use super::super::theme::Theme;
 
@@ -29,6 +29,8 @@ pub(super) fn draw(buffer: &mut Buffer, area: Rect, model: &Model, theme: Theme)
     // Help and quit come last in the table and must not be what is left out.
     let shown: Vec<_> = keymap::bindings(scope)
         .filter(|binding| !binding.footer.is_empty())
+        // A key that would do nothing is no offer.
+        .filter(|binding| binding.action != Action::Open || model.opens())
         .collect();
     let last = shown.len().saturating_sub(2);
     let (wanted, needed) = shown.split_at(last);

@@ -12,13 +12,16 @@ use crate::snapshot::{Process, Snapshot};
 /// From this width on there is room for words.
 const WIDE: u16 = 110;
 
+/// Below this there is room for little but numbers.
+const NARROW: u16 = 60;
+
 /// The lines of the header, for a screen this wide. A low screen shows the
 /// first of them.
 ///
 /// ```text
-/// aggregator  pid 4711  up 4 m 03 s                   scenario orphans 3/12 · 12 s left
-/// live 12,345 ▁▁▂▂▃▃▄▅▆▇█  spawns 1.20 k/s  polls 45.1 k/s  own cost 0.3 %
-/// 2 runtimes, 9 workers  worst stall 1.20 s > 10.0 ms  not measured 3: retained bytes
+/// aggregator  pid 4711  up 4 m 03 s                 scenario orphans 3/12 · 12 s left
+/// live 12,345  ▂▃▄▅▆▇▇▇  heap 96.4 MiB  ▂▃▄▄▅▆▇▇  spawns 1.20 k/s  polls 45.1 k/s
+/// worst stall 1.20 s > 10.0 ms  own cost 0.3 %  not measured 1: tasks of a LocalSet
 /// ```
 pub(super) fn lines(model: &Model, width: u16, theme: Theme) -> Vec<Line<'static>> {
     let mut first = Vec::new();
@@ -39,6 +42,13 @@ pub(super) fn lines(model: &Model, width: u16, theme: Theme) -> Vec<Line<'static
         format::duration(snapshot.taken_at),
         theme,
     );
+    let runtimes = runtimes(snapshot, width >= WIDE);
+    let used: usize = first.iter().map(Span::width).sum();
+    let needed = used + text::width(&runtimes) + text::width(model.status.trim()) + 4;
+    // It is in the rows of the workers too, so it gives way to the host's line.
+    if needed <= usize::from(width) {
+        push(&mut first, "  ", runtimes, theme);
+    }
     let mut lines = vec![with_status(first, &model.status, width)];
     lines.extend(flow(segments(snapshot, width, theme), width, theme));
     lines
@@ -69,6 +79,10 @@ struct Segment {
     style: Style,
     /// Kept free for the value, so that what follows does not jump about.
     reserved: usize,
+    /// The value may be cut to this rather than take a line of its own.
+    least: usize,
+    /// How the value got there; may be empty.
+    curve: String,
 }
 
 impl Segment {
@@ -78,6 +92,8 @@ impl Segment {
             value,
             style: Style::new(),
             reserved: 0,
+            least: 8,
+            curve: String::new(),
         }
     }
 
@@ -88,42 +104,75 @@ impl Segment {
     fn reserving(self, reserved: usize) -> Self {
         Self { reserved, ..self }
     }
+
+    fn cut_to(self, least: usize) -> Self {
+        Self { least, ..self }
+    }
+
+    fn curved(self, history: &[u64], room: usize) -> Self {
+        let curve = text::sparkline(history, room);
+        Self { curve, ..self }
+    }
 }
 
 fn segments(snapshot: &Snapshot, width: u16, theme: Theme) -> Vec<Segment> {
     let wide = width >= WIDE;
     let process = &snapshot.process;
-    let mut segments = if process.tasks_measured {
-        tasks(process, wide, theme)
+    let rate = |per_second| format!("{}/s", format::rate(per_second));
+    let (live_room, heap_room) = curves(width, process);
+    let mut segments = Vec::new();
+    if process.tasks_measured {
+        let history: Vec<u64> = process.history.iter().map(|p| p.live_tasks).collect();
+        let live = Segment::new("live", format::count(process.live_tasks));
+        let live = live.styled(theme.value()).reserving(6);
+        segments.push(live.curved(&history, live_room));
     } else {
-        vec![Segment::new("tasks", "not measured".to_owned()).styled(theme.warning())]
-    };
+        let tasks = Segment::new("tasks", "not measured".to_owned());
+        segments.push(tasks.styled(theme.warning()));
+    }
+    segments.push(heap(process, heap_room, theme));
+    if process.tasks_measured {
+        segments.extend([
+            Segment::new("spawns", rate(process.spawns_per_second)).reserving(8),
+            Segment::new("polls", rate(process.polls_per_second)).reserving(8),
+        ]);
+    }
     let (stall, stall_style) = worst_stall(process, wide, theme);
-    segments.extend([
-        Segment::new("own cost", own_cost(process, wide)).reserving(if wide { 15 } else { 5 }),
-        Segment::new("", runtimes(snapshot, wide)),
-        Segment::new("worst stall", stall).styled(stall_style),
-    ]);
+    segments.push(Segment::new("worst stall", stall).styled(stall_style));
+    let cost = Segment::new("own cost", own_cost(process, wide));
+    segments.push(cost.reserving(if wide { 15 } else { 5 }));
     if let [first, ..] = snapshot.not_measured.as_slice() {
         let missing = format!("{}: {}", snapshot.not_measured.len(), first.what);
-        segments.push(Segment::new("not measured", missing));
+        // The number matters most; a key shows the rest.
+        segments.push(Segment::new("not measured", missing).cut_to(4));
     }
     segments
 }
 
-fn tasks(process: &Process, wide: bool, theme: Theme) -> Vec<Segment> {
-    let live: Vec<u64> = process.history.iter().map(|p| p.live_tasks).collect();
-    let curve = text::sparkline(&live, if wide { 40 } else { 12 });
-    let count = format::count(process.live_tasks);
-    let rate = |per_second| format!("{}/s", format::rate(per_second));
-    vec![
-        Segment::new("live", count)
-            .styled(theme.value())
-            .reserving(6),
-        Segment::new("", curve).styled(theme.graph()),
-        Segment::new("spawns", rate(process.spawns_per_second)).reserving(8),
-        Segment::new("polls", rate(process.polls_per_second)).reserving(8),
-    ]
+/// Columns for the curves of live tasks and of bytes.
+fn curves(width: u16, process: &Process) -> (usize, usize) {
+    let estimated = process.retained_error_bytes > Some(0);
+    match (width, process.retained_bytes) {
+        (WIDE.., Some(_)) => (30, 30),
+        (WIDE.., None) => (40, 0),
+        (NARROW.., Some(_)) => (8, 8),
+        (NARROW.., None) => (12, 0),
+        // The error takes the room of the curve.
+        (_, Some(_)) => (0, if estimated { 0 } else { 8 }),
+        (_, None) => (8, 0),
+    }
+}
+
+/// The bytes in use, or that nobody counts them: the one place that says so.
+fn heap(process: &Process, room: usize, theme: Theme) -> Segment {
+    let Some(retained) = process.retained_bytes else {
+        return Segment::new("heap", "not measured".to_owned());
+    };
+    let history = process.history.iter().filter_map(|p| p.retained_bytes);
+    let history: Vec<u64> = history.collect();
+    let in_use = format::estimate(retained, process.retained_error_bytes);
+    let in_use = Segment::new("heap", in_use).styled(theme.value());
+    in_use.reserving(8).curved(&history, room)
 }
 
 fn worst_stall(process: &Process, wide: bool, theme: Theme) -> (String, Style) {
@@ -182,10 +231,14 @@ fn flow(segments: Vec<Segment>, width: u16, theme: Theme) -> Vec<Line<'static>> 
             "" => String::new(),
             label => format!("{label} "),
         };
-        let least = text::width(&label) + text::width(&segment.value);
-        // A segment may be cut at the edge rather than take a line of its own.
-        let fits = used + gap + least.min(text::width(&label) + 8) <= room;
-        if used > 0 && !fits {
+        let value_room = text::width(&segment.value).max(segment.reserved);
+        let label_room = text::width(&label);
+        // A curve is never cut: its newest values are at its end.
+        let least = match text::width(&segment.curve) {
+            0 => label_room + text::width(&segment.value).min(segment.least),
+            curve => label_room + value_room + 1 + curve,
+        };
+        if used > 0 && used + gap + least > room {
             lines.push(Line::from(std::mem::take(&mut spans)));
             used = 0;
         }
@@ -193,16 +246,18 @@ fn flow(segments: Vec<Segment>, width: u16, theme: Theme) -> Vec<Line<'static>> 
             spans.push(Span::raw(" ".repeat(gap)));
             used += gap;
         }
-        let left = room.saturating_sub(used + text::width(&label));
+        let left = room.saturating_sub(used + label_room);
         let value = text::keep_start(&segment.value, left);
-        let padding = segment
-            .reserved
-            .saturating_sub(text::width(&value))
-            .min(left);
-        used += text::width(&label) + text::width(&value) + padding;
+        let padding = value_room.min(left).saturating_sub(text::width(&value));
+        used += label_room + text::width(&value) + padding;
         spans.push(Span::styled(label, theme.label()));
         spans.push(Span::styled(value, segment.style));
         spans.push(Span::raw(" ".repeat(padding)));
+        if !segment.curve.is_empty() {
+            used += 1 + text::width(&segment.curve);
+            spans.push(Span::raw(" "));
+            spans.push(Span::styled(segment.curve, theme.graph()));
+        }
     }
     lines.push(Line::from(spans));
     lines

@@ -25,6 +25,7 @@ pub(super) fn draw(buffer: &mut Buffer, area: Rect, model: &Model, theme: Theme,
     };
     let room = usize::from(area.width.min(width).saturating_sub(4));
     let (title, lines) = match overlay {
+        Overlay::Help if room < WIDE_HELP => (" Keys ", narrow_help(room, theme)),
         Overlay::Help => (" Keys ", help(theme)),
         Overlay::NotMeasured => (" Not measured ", not_measured(model, room, theme)),
     };
@@ -52,6 +53,35 @@ pub(super) fn draw(buffer: &mut Buffer, area: Rect, model: &Model, theme: Theme,
         ..inside
     };
     text_lines(buffer, inside, &lines[shown]);
+}
+
+/// From this width on, groups, keys and help stand side by side.
+const WIDE_HELP: usize = 66;
+
+/// The same table where there is less room: a group is a line of its own.
+fn narrow_help(room: usize, theme: Theme) -> Vec<Line<'static>> {
+    let mut lines = Vec::new();
+    let mut group = "";
+    for binding in BINDINGS {
+        if binding.scopes.name != group {
+            group = binding.scopes.name;
+            lines.push(Line::styled(group, theme.value()));
+        }
+        let keys = binding.keys();
+        let indent = text::width(&keys) + 4;
+        let help = text::wrap(binding.help, room.saturating_sub(indent));
+        for (at, help) in help.into_iter().enumerate() {
+            let keys = match at {
+                0 => format!("  {keys}  "),
+                _ => " ".repeat(indent),
+            };
+            lines.push(Line::from(vec![
+                Span::styled(keys, theme.key()),
+                Span::raw(help),
+            ]));
+        }
+    }
+    lines
 }
 
 /// The table of keys, the name of a group in front of its first.

@@ -5,17 +5,17 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use super::super::model::{Model, Panel};
-use super::super::sites::{SiteColumn, growth};
+use super::super::site_column::{SiteColumn, gain};
 use super::super::theme::Theme;
-use super::table::{RowLook, Sorting, Table};
+use super::table::{RowLook, Table};
 use super::{empty, titled};
 use crate::format;
 
 /// ```text
 /// ━━ Spawn sites ━ 12 (~ not your code) ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━
-///    spawned at                live▼  spawned      busy  longest   slow trend
-/// ▶  src/aggregate/fetch.rs:4…    312   12,345   1.20 s  42.0 µs      0 ▁▂▃▄▅▆▇█
-///  ~ hyper-1.12.0/…/exec.rs:7…     20      984   813 µs  13.0 µs      0 █▇█▆█▇██
+///    spawned at                retained▼  by finished  growth/s   live heap trend
+/// ▶  src/aggregate/fetch.rs:4…  96.4 MiB     40.0 MiB +1.20 MiB    312 ▁▂▃▄▅▆▇▇▇▇▇
+///  ~ hyper-1.12.0/…/exec.rs:7…   813 KiB          0 B       0 B     20 ▇▇▇▇▇▇▇▇▇▇▇
 /// ```
 pub(super) fn draw(buffer: &mut Buffer, area: Rect, model: &Model, theme: Theme) {
     let focused = model.focus == Panel::Sites;
@@ -42,11 +42,8 @@ pub(super) fn draw(buffer: &mut Buffer, area: Rect, model: &Model, theme: Theme)
         let says = "no site has this in its location; esc clears the filter";
         return empty(buffer, area, theme, says);
     }
-    let sorting = Sorting {
-        column: table.column,
-        descending: table.descending,
-    };
-    let (drawn, area) = Table::begin(buffer, area, theme, focused, Some(sorting));
+    let sorting = Some(table.sorting());
+    let (drawn, area) = Table::begin(buffer, area, theme, focused, &table.columns, sorting);
     let rows = table.list.visible(area.height.into());
     for (area, (row, selected)) in area.rows().zip(rows) {
         let site = &sites[row.index];
@@ -61,10 +58,14 @@ pub(super) fn draw(buffer: &mut Buffer, area: Rect, model: &Model, theme: Theme)
             style,
         };
         drawn.row(buffer, area, site, &look, |column| match column {
-            SiteColumn::Trend if growth(site) > 0 => Some(theme.graph()),
-            SiteColumn::Trend => Some(theme.label()),
+            SiteColumn::HeapTrend if gain(&site.retained_history) > 0 => Some(theme.graph()),
+            SiteColumn::LiveTrend if gain(&site.history) > 0 => Some(theme.graph()),
+            SiteColumn::HeapTrend | SiteColumn::LiveTrend => Some(theme.label()),
             SiteColumn::SlowPolls if site.slow_polls > 0 => Some(theme.warning()),
             SiteColumn::Live if site.live_tasks > 0 => Some(style.patch(theme.value())),
+            SiteColumn::Retained if site.retained_bytes > Some(0) => {
+                Some(style.patch(theme.value()))
+            }
             _ => None,
         });
     }

@@ -4,19 +4,12 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use super::super::column::{Align, Column, Place, place};
+use super::super::column::{Align, Column, Place, Sorting, place};
 use super::super::text;
 use super::super::theme::Theme;
 
 /// In front of the columns: the mark of the selection, the mark of the row.
 const GUTTER: u16 = 3;
-
-/// How a table is sorted, for those that can be.
-#[derive(Clone, Copy)]
-pub(super) struct Sorting<C> {
-    pub(super) column: C,
-    pub(super) descending: bool,
-}
 
 /// A table whose columns have found their places.
 pub(super) struct Table<C> {
@@ -39,22 +32,24 @@ impl<C: Column> Table<C> {
     pub(super) fn untitled(area: Rect, theme: Theme, focused: bool) -> Self {
         let room = area.width.saturating_sub(GUTTER);
         Self {
-            places: place(room, None),
+            places: place(room, C::ALL, None),
             focused,
             theme,
         }
     }
 
-    /// Draws the column titles and returns the area of the rows.
+    /// Draws the titles of `columns`, as many as fit, and returns the area of
+    /// the rows.
     pub(super) fn begin(
         buffer: &mut Buffer,
         area: Rect,
         theme: Theme,
         focused: bool,
+        columns: &[C],
         sorting: Option<Sorting<C>>,
     ) -> (Self, Rect) {
         let room = area.width.saturating_sub(GUTTER);
-        let places = place(room, sorting.map(|s| s.column));
+        let places = place(room, columns, sorting.map(|s| s.column));
         let table = Self {
             places,
             focused,

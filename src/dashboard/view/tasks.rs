@@ -17,12 +17,12 @@ use crate::snapshot::{Parent, TaskState};
 
 /// ```text
 /// ━━ Tasks of src/aggregate/fetch.rs:41:13 ━ oldest 500, 312 more ━━━━━━━━━━━━━
-///    task               state                  age  polls      busy  longest
-///  · 12  src/main.rs:10 idle 12.0 s       4 m 03 s     41    813 µs  42.0 µs
-/// ▶  ├─ 101             idle 2 m 03 s     2 m 03 s      3   61.0 µs  42.0 µs
-///  ! └─ 102             running 1.20 s      12.0 s      1      0 ns     0 ns
+///    task               state                  age retained  polls  longest
+///  · 12  src/main.rs:10 idle 12.0 s       4 m 03 s 1.50 KiB     41  42.0 µs
+/// ▶  ├─ 101             idle 2 m 03 s     2 m 03 s 96.4 KiB      3  42.0 µs
+///  ! └─ 102             running 1.20 s      12.0 s 9.40 MiB      1     0 ns
 ///  · 77  finished  src/accept.rs:9:5
-///    └─ 103             idle 1 m 03 s     1 m 03 s      3   61.0 µs  42.0 µs
+///    └─ 103             idle 1 m 03 s     1 m 03 s    813 B      3  42.0 µs
 /// ```
 pub(super) fn draw(buffer: &mut Buffer, area: Rect, model: &Model, theme: Theme, page: &TaskPage) {
     let shown = format::count(page.of_site() as u64);
@@ -49,7 +49,7 @@ pub(super) fn draw(buffer: &mut Buffer, area: Rect, model: &Model, theme: Theme,
         let says = "no task of this site is alive; esc goes back";
         return empty(buffer, area, theme, says);
     }
-    let (table, area) = Table::<TaskColumn>::begin(buffer, area, theme, true, None);
+    let (table, area) = Table::begin(buffer, area, theme, true, &page.columns, None);
     for (area, (row, selected)) in area.rows().zip(page.list.visible(area.height.into())) {
         let branch = &page.tree[row.index];
         let mut look = RowLook {

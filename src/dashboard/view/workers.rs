@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
+use super::super::column::Column;
 use super::super::model::{Model, Panel};
 use super::super::text;
 use super::super::theme::Theme;
@@ -38,7 +39,8 @@ pub(super) fn draw(buffer: &mut Buffer, area: Rect, model: &Model, theme: Theme)
         return empty(buffer, area, theme, says);
     }
     let (table_area, histogram_area) = divide(area, workers.len(), focused);
-    let (table, rows_area) = Table::begin(buffer, table_area, theme, focused, None);
+    let (table, rows_area) =
+        Table::begin(buffer, table_area, theme, focused, WorkerColumn::ALL, None);
     let rows = model.workers.visible(rows_area.height.into());
     for (area, (row, selected)) in rows_area.rows().zip(rows) {
         let worker = &workers[row.index];
