@@ -169,8 +169,9 @@ fn messages_are_freed_for_their_sender() {
     let settled = |task: &tokio_plumber::snapshot::Task| {
         task.retained_bytes.unwrap() < task.cell_bytes.unwrap() + 8_000
     };
-    let producer_facts = task_becomes(HERE, producer_line, settled);
-    assert!(producer_facts.allocated_bytes.unwrap() >= 5_000_000);
+    let producer_facts = task_becomes(HERE, producer_line, |task| {
+        task.allocated_bytes >= Some(5_000_000) && settled(task)
+    });
     assert!(producer_facts.peak_bytes.unwrap() < 200_000);
     task_becomes(HERE, consumer_line, settled);
     producer.abort();
