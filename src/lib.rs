@@ -54,6 +54,8 @@
 //!
 //! - **dashboard**: [`dashboard`], a live view in the terminal. Leave it off in
 //!   a service that has none; it brings ratatui and crossterm.
+//! - **dhat**: [`dhat`], a recipe for tests that say which lines allocated what a
+//!   test left. Leave it off in production; it brings dhat.
 //! - **test-util**: [`runtime::Builder::start_paused`]. Leave it off in
 //!   production, since it makes Tokio's clock pausable.
 //! - **io-uring**, **schedule-latency**: Tokio's features of the same name, for
@@ -67,13 +69,15 @@
 
 // The features above name what they add.
 #![cfg_attr(
-    not(all(feature = "dashboard", feature = "test-util")),
+    not(all(feature = "dashboard", feature = "dhat", feature = "test-util")),
     allow(rustdoc::broken_intra_doc_links)
 )]
 
 pub mod config;
 #[cfg(feature = "dashboard")]
 pub mod dashboard;
+#[cfg(feature = "dhat")]
+pub mod dhat;
 mod engine;
 pub mod format;
 mod heap;
