@@ -18,6 +18,7 @@ mod stop;
 mod upstreams;
 mod watch;
 
+use std::env;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::net::TcpListener;
 use std::panic::resume_unwind;
@@ -27,7 +28,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use anyhow::{Context, Result};
-use clap::Parser;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use tokio_plumber::dashboard::{self, Exit};
 use tokio_plumber::snapshot::TaskSelection;
@@ -45,7 +45,7 @@ const FAILED: u8 = 1;
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    let options = match Options::try_parse() {
+    let options = match Options::read(env::args_os()) {
         Ok(options) => options,
         Err(error) => {
             return match cli::one_line(&error) {
@@ -60,6 +60,13 @@ fn main() -> ExitCode {
     if let Err(error) = tokio_plumber::Config::from_env() {
         return complain(&format!("error: {error}"), USAGE);
     }
+    // Before there is a thread or a handler to lose.
+    if let Err(error) = heap::use_dhat(options.dhat.is_some()) {
+        return complain(
+            &format!("error: cannot start again with the other allocator: {error}"),
+            FAILED,
+        );
+    }
     match demonstrate(&options) {
         Ok(code) => code,
         Err(error) => complain(&format!("error: {error:#}"), FAILED),
@@ -71,7 +78,8 @@ fn demonstrate(options: &Options) -> Result<ExitCode> {
     let planned = plan.scenarios.len();
     // First of all, so that a taken port is said before the screen changes.
     let port = service::listen(plan.service_port)?;
-    let with_dashboard = options.report.is_none() && io::stdout().is_terminal();
+    let with_dashboard =
+        options.report.is_none() && options.dhat.is_none() && io::stdout().is_terminal();
     let dashboard_is_open = Arc::new(AtomicBool::new(with_dashboard));
     let stop = Stop::new();
     stop.on_signals(Arc::clone(&dashboard_is_open))
@@ -91,6 +99,10 @@ fn demonstrate(options: &Options) -> Result<ExitCode> {
     } else {
         runner.run(port, &mut outcomes)
     };
+    if ran.is_err() && outcomes.is_empty() {
+        // There is nothing to report but the error.
+        return ran.map(|()| ExitCode::SUCCESS);
+    }
     let interrupted =
         outcomes.len() < planned || outcomes.iter().any(|outcome| outcome.interrupted);
     let snapshot = tokio_plumber::snapshot(TaskSelection::None);

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,9 @@ use tokio_plumber::format;
 
 use crate::run::Outcome;
 use crate::scenarios::Scenario;
+
+/// It runs in the browser alone; nothing is uploaded.
+const DHAT_VIEWER: &str = "https://nnethercote.github.io/dh_view/dh_view.html";
 
 /// Shared between the thread that runs the scenarios and the one that shows.
 #[derive(Clone, Debug)]
@@ -67,6 +71,15 @@ impl Progress {
     /// A scenario ended.
     pub(crate) fn end(&self, outcome: &Outcome) {
         self.say(&format!("{}\n", summary(outcome)));
+    }
+
+    /// The scenario's heap profile is written. dhat itself has said where.
+    pub(crate) fn profiled(&self, file: &Path) {
+        self.say(&format!(
+            "To see which lines allocated what was left, load {} into\n{DHAT_VIEWER}\n\
+             and sort by \"At t-end (bytes)\".\n",
+            file.display()
+        ));
     }
 
     /// All scenarios ended.

@@ -125,6 +125,7 @@ fn row(outcome: &Outcome) -> [String; 13] {
         scenario,
         tally,
         seen,
+        kept_bytes,
         ..
     } = outcome;
     let dash = || "–".to_owned();
@@ -147,7 +148,7 @@ fn row(outcome: &Outcome) -> [String; 13] {
             None => not_measured(),
         },
         seen.live_tasks.map_or_else(not_measured, format::count),
-        format!("{} MiB", outcome.kept_bytes >> 20),
+        kept_bytes.map_or_else(not_measured, |bytes| format!("{} MiB", bytes >> 20)),
     ]
 }
 

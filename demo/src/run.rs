@@ -1,14 +1,16 @@
 //! Runs the scenarios one after another, each on a fresh service runtime.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::net::TcpListener;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use tokio_plumber::dhat::Profile;
 
-use crate::heap;
 use crate::load::{Load, Tally};
 use crate::panics::Panics;
 use crate::progress::Progress;
@@ -41,6 +43,8 @@ pub(crate) struct Plan {
     pub(crate) rate: Option<f64>,
     /// 0 lets the operating system choose.
     pub(crate) service_port: u16,
+    /// Where the heap profile of the scenario goes, if dhat makes one.
+    pub(crate) dhat: Option<PathBuf>,
 }
 
 /// What came of one scenario.
@@ -55,8 +59,9 @@ pub(crate) struct Outcome {
     pub(crate) duration: Duration,
     pub(crate) tally: Tally,
     pub(crate) seen: Seen,
-    /// Heap in use after the load, beyond what was in use before the scenario.
-    pub(crate) kept_bytes: u64,
+    /// Heap in use after the load, beyond what was in use before the scenario;
+    /// `None` where nothing counts.
+    pub(crate) kept_bytes: Option<u64>,
     /// Panics of the service's threads, and how many of each.
     pub(crate) panics: BTreeMap<String, u64>,
 }
@@ -94,12 +99,17 @@ impl Runner {
                 None => service::listen(self.plan.service_port)?,
             };
             let load = self.load(scenario, &port, &upstreams)?;
+            // Before anything is shown: its file may not be writable.
+            let profile = self.plan.dhat.as_ref().map(Profile::start).transpose()?;
             let number = (index + 1, self.plan.scenarios.len());
             self.progress
                 .start(scenario, number, load.duration, load.grace);
-            let outcome = self.run_one(scenario, &load, port, &upstreams, hashing)?;
-            self.progress.end(&outcome);
+            let (outcome, profiled) =
+                self.run_one(scenario, &load, port, &upstreams, hashing, profile)?;
             outcomes.push(outcome);
+            if let Some(file) = profiled? {
+                self.progress.profiled(&file);
+            }
         }
         upstreams.shut_down();
         self.progress.over(outcomes.len());
@@ -128,10 +138,10 @@ impl Runner {
         port: TcpListener,
         upstreams: &Upstreams,
         hashing: Hashing,
-    ) -> Result<Outcome> {
+        profile: Option<Profile>,
+    ) -> Result<(Outcome, io::Result<Option<PathBuf>>)> {
         self.panics.take();
         let watch = Watch::start();
-        let heap_before = heap::bytes_in_use();
         let service = Service::new(upstreams.addresses(), hashing)?;
         let runtime = watch::service_runtime().context("cannot start the service's runtime")?;
         runtime.spawn(service::serve(port, Arc::clone(&service).router()));
@@ -139,12 +149,11 @@ impl Runner {
         let tally = load.send(&self.stop)?;
         let interrupted = self.stop.is_asked();
         let seen = settled(&watch);
-        let kept_bytes = heap::bytes_in_use().saturating_sub(heap_before);
-
-        service.stop();
-        drop(service);
-        runtime.shutdown_timeout(SHUTDOWN);
-        Ok(Outcome {
+        let kept_bytes = profile
+            .as_ref()
+            .map(Profile::retained_bytes)
+            .or(seen.kept_bytes);
+        let mut outcome = Outcome {
             scenario,
             interrupted,
             rate: load.rate,
@@ -152,8 +161,17 @@ impl Runner {
             tally,
             seen,
             kept_bytes,
-            panics: self.panics.take(),
-        })
+            panics: BTreeMap::new(),
+        };
+        self.progress.end(&outcome);
+        // Its end is now, while what the scenario keeps is still there.
+        let profiled = profile.map(Profile::finish).transpose();
+
+        service.stop();
+        drop(service);
+        runtime.shutdown_timeout(SHUTDOWN);
+        outcome.panics = self.panics.take();
+        Ok((outcome, profiled))
     }
 }
 

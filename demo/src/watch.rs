@@ -42,6 +42,8 @@ pub(crate) struct Seen {
     /// The longest stall. Not longer than `longest_poll`, and often shorter: a
     /// poll also takes long when a busy machine does not let it run.
     pub(crate) worst_stall: Option<Duration>,
+    /// Heap in use now beyond what was in use before; `None` where nothing counts.
+    pub(crate) kept_bytes: Option<u64>,
     /// Findings that are this scenario's.
     pub(crate) findings: Vec<Finding>,
 }
@@ -83,7 +85,12 @@ impl Watch {
             .filter_map(stall)
             .map(|stall| stall.worst)
             .max();
+        let in_use = now.process.retained_bytes;
+        let in_use_before = self.before.process.retained_bytes;
         Seen {
+            kept_bytes: in_use
+                .zip(in_use_before)
+                .map(|(now, before)| now.saturating_sub(before)),
             live_tasks: service.map(|service| service.live_tasks.saturating_sub(STANDING_TASKS)),
             longest_poll,
             worst_stall: worst_stall.min(longest_poll),

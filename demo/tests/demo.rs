@@ -5,6 +5,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 
 use serde_json::Value;
@@ -107,6 +108,7 @@ fn a_wrong_command_line_is_one_line_and_exit_code_2() {
         (&["--rate", "-1"], "'-1'"),
         (&["--rate", "nan"], "'nan'"),
         (&["--report", "xml"], "'xml'"),
+        (&["--dhat"], "--dhat takes exactly one scenario"),
         (&["--nonsense"], "'--nonsense'"),
     ] {
         let output = run(arguments);
@@ -343,6 +345,87 @@ fn ctrl_c_still_prints_the_report_and_a_second_one_does_not_wait() {
     signal(&child, "INT");
     let (status, _) = end(child);
     assert_eq!(status.code(), Some(130));
+}
+
+/// A heap profile that a test makes, not there yet, and the argument for it.
+fn profile(name: &str) -> (PathBuf, String) {
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _stale = std::fs::remove_file(&file);
+    let argument = format!("--dhat={}", file.display());
+    (file, argument)
+}
+
+/// Bytes at the end of a heap profile, over all stacks that go through a line.
+fn bytes_at_end(profile: &Path, file: &str, line: u64) -> u64 {
+    let profile = json(&std::fs::read(profile).expect("the profile is there"));
+    let place = format!("/{file}:{line}:");
+    let through = |frame: &Value| {
+        let frame = frame.as_u64().and_then(|it| usize::try_from(it).ok());
+        let frame = &profile["ftbl"][frame.expect("an index")];
+        frame.as_str().expect("a frame").contains(&place)
+    };
+    let stacks = profile["pps"].as_array().expect("a list of stacks");
+    stacks
+        .iter()
+        .filter(|stack| {
+            stack["fs"]
+                .as_array()
+                .is_some_and(|it| it.iter().any(through))
+        })
+        .map(|stack| stack["eb"].as_u64().expect("bytes at the end"))
+        .sum()
+}
+
+#[test]
+fn dhat_names_the_line_that_fetched_what_is_kept() {
+    let (file, dhat) = profile("orphans-heap.json");
+    let arguments = ["--scenario", "orphans", "--rate", "1", "--duration", "1s"];
+    let output = run(&[&arguments[..], &[&dhat, "--report", "json"]].concat());
+    let told = text(&output.stderr);
+    assert!(output.status.success(), "{told}");
+    for expected in [
+        file.to_str().expect("UTF-8"),
+        "https://nnethercote.github.io/dh_view/dh_view.html",
+    ] {
+        assert!(told.contains(expected), "{told}\nlacks {expected}");
+    }
+    // Ten mebibytes for each request, taken while they are still kept.
+    let report = json(&output.stdout);
+    let scenario = only_scenario(&report);
+    let bodies = scenario["ok"].as_u64().expect("a count") * (10 << 20);
+    let line = line_of("orphans.rs", "match fetch(client, upstream).await");
+    let found = bytes_at_end(&file, "scenarios/orphans.rs", line);
+    assert!(bodies > 0 && found >= bodies, "{found} of {bodies} bytes");
+    assert!(scenario["kept_bytes"].as_u64() >= Some(found));
+    // Who counts bytes by task is not there.
+    assert!(report["report"]["process"]["retained_bytes"].is_null());
+    assert!(report["report"]["process"]["heap_accounting"].is_null());
+}
+
+#[test]
+fn ctrl_c_still_writes_the_heap_profile() {
+    for (name, code) in [("INT", 130), ("TERM", 143)] {
+        let (file, dhat) = profile(&format!("{name}-heap.json"));
+        let (child, _stderr) = start(&["--scenario", "serial", "--report", "json", &dhat]);
+        signal(&child, name);
+        let (status, stdout) = end(child);
+        assert_eq!(status.code(), Some(code));
+        assert_eq!(json(&stdout)["interrupted"], true);
+        let profile = json(&std::fs::read(&file).expect("the profile is there"));
+        assert_eq!(profile["mode"], "rust-heap");
+    }
+}
+
+#[test]
+fn a_heap_profile_that_cannot_be_written_is_one_line_and_exit_code_1() {
+    let (file, dhat) = profile("no-such-folder/heap.json");
+    let output = run(&["--scenario", "serial", &dhat]);
+    let complaint = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{complaint}");
+    assert_eq!(complaint.lines().count(), 1, "{complaint}");
+    let expected = format!("error: cannot write the heap profile {}: ", file.display());
+    assert!(complaint.starts_with(&expected), "{complaint}");
+    assert!(output.stdout.is_empty(), "{}", text(&output.stdout));
 }
 
 #[test]
