@@ -91,12 +91,14 @@ fn tasks_that_are_aborted_or_panic_keep_nothing() {
             // A payload goes to the handle.
             let held = vec![0_u8; 1_000];
             handles.push(tokio::spawn(async move {
-                let _own = vec![0_u8; 2_000];
-                let _held = held;
+                let own = (vec![0_u8; 2_000], held);
+                std::hint::black_box(&own);
                 std::panic::resume_unwind(Box::new(String::from("on purpose")));
             }));
             tokio::task::yield_now().await;
-            handles.iter().for_each(|handle| handle.abort());
+            for handle in &handles {
+                handle.abort();
+            }
         }
         for handle in handles {
             assert!(handle.await.is_err());

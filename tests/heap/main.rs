@@ -5,6 +5,8 @@
 //! see `optimised`.
 
 #![cfg(tokio_unstable)]
+// A block of its own for each is what is tested.
+#![allow(clippy::vec_box)]
 
 #[path = "../common/mod.rs"]
 mod common;

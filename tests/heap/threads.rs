@@ -50,7 +50,7 @@ fn a_thread_local_frees_when_its_thread_ends() {
         runtime.block_on(async {
             for _ in 0..100 {
                 tokio::spawn(async {
-                    LOCAL.with_borrow_mut(|local| local.push(Box::new([0; 64])))
+                    LOCAL.with_borrow_mut(|local| local.push(Box::new([0; 64])));
                 })
                 .await
                 .unwrap();
