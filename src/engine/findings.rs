@@ -1,7 +1,6 @@
 //! What the lints found, as findings with a sentence each.
 
 use super::Engine;
-use super::memory::shown;
 use super::verdict::Verdict;
 use crate::format;
 use crate::probe::sites::SITES;
@@ -34,10 +33,7 @@ pub(super) fn findings(engine: &Engine) -> Vec<Finding> {
         }
     });
     let leaks = leaks(engine).map(|(site, leak)| {
-        let mut evidence = leak.evidence.clone();
-        if engine.memory.accounting.is_some() {
-            evidence.retained_bytes = Some(shown(engine.memory.site(site).live));
-        }
+        let evidence = leak.evidence.clone();
         finding(
             Lint::LeakingSite,
             site,

@@ -197,6 +197,13 @@ impl SitePast {
         }
     }
 
+    /// What the live tasks of a site that leaks retain now, in bytes.
+    pub(super) fn note_retained(&mut self, bytes: u64) {
+        if let Some(leak) = self.leak.as_mut().filter(|leak| leak.ongoing) {
+            leak.evidence.retained_bytes = Some(bytes);
+        }
+    }
+
     /// A site that stopped growing still holds what it leaked, until at least
     /// half of the growth is gone.
     fn reconsider(&mut self, now: Duration) {

@@ -266,6 +266,11 @@ impl Engine {
                 past.judge(now, mean_lifetime(past), answers);
             }
         }
+        if self.memory.accounting.is_some() {
+            for (id, past) in self.sites.iter_mut().enumerate() {
+                past.note_retained(memory::shown(self.memory.site(SiteId::at(id)).live));
+            }
+        }
         self.memory_past.end_step();
         memory_lints::judge(now, &self.memory, &mut self.memory_past, &self.sites);
     }

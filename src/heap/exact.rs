@@ -61,6 +61,11 @@ impl<A> Alloc<A> {
     pub const fn new(inner: A) -> Self {
         Self(inner)
     }
+
+    /// The allocator inside.
+    pub const fn inner(&self) -> &A {
+        &self.0
+    }
 }
 
 // None of these may be inlined. The compiler knows that a block which an allocator

@@ -28,6 +28,8 @@ mod hand;
 mod sampled;
 pub(crate) mod slots;
 mod tag;
+#[cfg(test)]
+mod tests;
 
 pub use exact::Alloc;
 pub use sampled::SampledAlloc;

@@ -64,6 +64,11 @@ impl<A> SampledAlloc<A> {
     pub const fn new(inner: A) -> Self {
         Self(inner)
     }
+
+    /// The allocator inside.
+    pub const fn inner(&self) -> &A {
+        &self.0
+    }
 }
 
 /// A thread's distance to its next sample.

@@ -1,0 +1,465 @@
+//! Laws of the allocators: random programs on several threads against a model, for
+//! several allocators inside.
+//!
+//! The allocators are called directly here, not installed. Accounts are one for the
+//! process, so these tests take turns; nothing else in this binary allocates
+//! through them.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use proptest::prelude::*;
+
+use super::account::Account;
+use super::slots::{Balance, Key};
+use super::{Alloc, Base, Owner, SLOTS, SampledAlloc, base_bytes};
+use crate::snapshot::{SiteId, TaskId};
+
+/// Runs `f` on a thread of its own, which then publishes what it has in hand. (A
+/// scope does not wait for the end of a thread, which would do that, too.)
+fn apart<R: Send>(f: impl FnOnce() -> R + Send) -> R {
+    let on_thread = || {
+        let result = f();
+        super::publish();
+        result
+    };
+    thread::scope(|scope| scope.spawn(on_thread).join().unwrap())
+}
+
+/// Whoever holds this has the accounts to itself.
+fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Counts what really is in use.
+struct Counting<A>(A, AtomicI64);
+
+// SAFETY: every call is passed on as it is.
+unsafe impl<A: GlobalAlloc> GlobalAlloc for Counting<A> {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        self.1.fetch_add(1, Relaxed);
+        // SAFETY: the caller's promise, here and below.
+        unsafe { self.0.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        self.1.fetch_add(1, Relaxed);
+        // SAFETY: as above.
+        unsafe { self.0.alloc_zeroed(layout) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        self.1.fetch_sub(1, Relaxed);
+        // SAFETY: as above.
+        unsafe { self.0.dealloc(block, layout) }
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // SAFETY: as above.
+        unsafe { self.0.realloc(block, layout, size) }
+    }
+}
+
+/// A task that exists for the accounts only.
+#[derive(Clone, Copy)]
+struct Task {
+    owner: Owner,
+    number: usize,
+}
+
+fn new_task(number: usize) -> Task {
+    static IDS: AtomicU64 = AtomicU64::new(1 << 40);
+    let key = Key::new(TaskId(IDS.fetch_add(1, Relaxed)), SiteId(1));
+    let opening = super::cell::open(key, super::cell::find());
+    let index = opening.slot().expect("an allocator counts");
+    let account: &'static Account = Box::leak(Box::default());
+    account.open(opening);
+    let slot = SLOTS.get(index).unwrap();
+    let owner = Owner {
+        slot,
+        index,
+        key,
+        account,
+    };
+    Task { owner, number }
+}
+
+/// What a thread does in one poll, or outside of one.
+#[derive(Clone, Debug)]
+struct Turn {
+    /// The task to poll, if any.
+    task: Option<usize>,
+    /// It ends with this poll.
+    ends: bool,
+    /// After it has been let go: what comes between Tokio's release of a task and
+    /// the hook.
+    lets_go_early: bool,
+    steps: Vec<Step>,
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Allocate {
+        size: usize,
+        align: u32,
+        zeroed: bool,
+    },
+    Resize {
+        pick: usize,
+        size: usize,
+    },
+    Free {
+        pick: usize,
+    },
+}
+
+/// A block in use, known to all threads.
+struct Block {
+    start: usize,
+    layout: Layout,
+    /// Number of the task that owns it.
+    owner: Option<usize>,
+    fill: u8,
+}
+
+const TASKS: usize = 6;
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let size = prop_oneof![0_usize..300, 0_usize..20_000, 60_000_usize..300_000];
+    let step = prop_oneof![
+        4 => (size.clone(), 0_u32..13, any::<bool>())
+            .prop_map(|(size, align, zeroed)| Step::Allocate { size, align, zeroed }),
+        2 => (any::<usize>(), size).prop_map(|(pick, size)| Step::Resize { pick, size }),
+        3 => any::<usize>().prop_map(|pick| Step::Free { pick }),
+    ];
+    prop::collection::vec(step, 0..30)
+}
+
+fn programs() -> impl Strategy<Value = Vec<Vec<Turn>>> {
+    let turn = (
+        prop::option::weighted(0.8, 0..TASKS),
+        prop::bool::weighted(0.1),
+        any::<bool>(),
+        steps(),
+    );
+    let turn = turn.prop_map(|(task, ends, lets_go_early, steps)| Turn {
+        task,
+        ends,
+        lets_go_early,
+        steps,
+    });
+    prop::collection::vec(prop::collection::vec(turn, 0..20), 1..4)
+}
+
+/// Runs a program, one thread each, and returns the blocks still in use.
+fn run(
+    alloc: &(impl GlobalAlloc + Sync),
+    programs: &[Vec<Turn>],
+    tasks: &[Mutex<Option<Task>>],
+) -> Vec<Block> {
+    let blocks = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for program in programs {
+            let blocks = &blocks;
+            scope.spawn(move || {
+                for turn in program {
+                    poll(alloc, turn, tasks, blocks);
+                }
+                super::publish();
+            });
+        }
+    });
+    blocks.into_inner().unwrap()
+}
+
+fn poll(
+    alloc: &impl GlobalAlloc,
+    turn: &Turn,
+    tasks: &[Mutex<Option<Task>>],
+    blocks: &Mutex<Vec<Block>>,
+) {
+    let mut polled = turn.task.map(|task| tasks[task].lock().unwrap());
+    let task = polled.as_ref().and_then(|task| **task);
+    if let Some(task) = task {
+        super::enter(task.owner);
+    }
+    let number = task.map(|task| task.number);
+    for step in &turn.steps {
+        take(alloc, step, number, blocks);
+    }
+    let ended = task.filter(|_| turn.ends);
+    if ended.is_some() {
+        **polled.as_mut().unwrap() = None;
+    }
+    if turn.lets_go_early {
+        // Another thread may poll the task from here on, and end it.
+        drop(polled);
+    }
+    if task.is_some() {
+        super::leave();
+    }
+    if let Some(task) = ended {
+        SLOTS.end(task.owner.index, 1);
+    }
+}
+
+fn take(alloc: &impl GlobalAlloc, step: &Step, owner: Option<usize>, blocks: &Mutex<Vec<Block>>) {
+    static FILLS: AtomicU64 = AtomicU64::new(0);
+    #[allow(clippy::cast_possible_truncation)] // Any byte will do.
+    let fill = FILLS.fetch_add(1, Relaxed) as u8;
+    let pick = |pick: usize| {
+        let mut blocks = blocks.lock().unwrap();
+        (!blocks.is_empty()).then(|| {
+            let pick = pick % blocks.len();
+            blocks.swap_remove(pick)
+        })
+    };
+    match *step {
+        Step::Allocate {
+            size,
+            align,
+            zeroed,
+        } => {
+            let layout = Layout::from_size_align(size.max(1), 1 << align).unwrap();
+            // SAFETY: the size is not zero.
+            let start = unsafe {
+                if zeroed {
+                    alloc.alloc_zeroed(layout)
+                } else {
+                    alloc.alloc(layout)
+                }
+            };
+            assert!(!start.is_null() && start.addr().is_multiple_of(layout.align()));
+            if zeroed {
+                // SAFETY: the block is that large and was just filled with zeros.
+                let bytes = unsafe { std::slice::from_raw_parts(start, layout.size()) };
+                assert!(bytes.iter().all(|byte| *byte == 0));
+            }
+            keep(start, layout, owner, fill, blocks);
+        }
+        Step::Resize { pick: at, size } => {
+            let Some(block) = pick(at) else { return };
+            block.check(block.layout.size());
+            let size = size.max(1);
+            let grows = size > block.layout.size();
+            let start = std::ptr::with_exposed_provenance_mut(block.start);
+            // SAFETY: a live block of this allocator and layout, and nobody else's.
+            let start = unsafe { alloc.realloc(start, block.layout, size) };
+            assert!(!start.is_null() && start.addr().is_multiple_of(block.layout.align()));
+            let moved = Block {
+                start: start.expose_provenance(),
+                ..block
+            };
+            moved.check(block.layout.size().min(size));
+            let layout = Layout::from_size_align(size, block.layout.align()).unwrap();
+            let owner = if grows { owner } else { block.owner };
+            keep(start, layout, owner, fill, blocks);
+        }
+        Step::Free { pick: at } => {
+            if let Some(block) = pick(at) {
+                block.check(block.layout.size());
+                block.free(alloc);
+            }
+        }
+    }
+}
+
+fn keep(
+    start: *mut u8,
+    layout: Layout,
+    owner: Option<usize>,
+    fill: u8,
+    blocks: &Mutex<Vec<Block>>,
+) {
+    // SAFETY: the block is that large, and nobody else's yet.
+    unsafe { start.write_bytes(fill, layout.size()) };
+    let start = start.expose_provenance();
+    blocks.lock().unwrap().push(Block {
+        start,
+        layout,
+        owner,
+        fill,
+    });
+}
+
+impl Block {
+    /// The first bytes are as they were written.
+    fn check(&self, bytes: usize) {
+        let start: *const u8 = std::ptr::with_exposed_provenance(self.start);
+        // SAFETY: the block is at least that large, and nobody writes to it.
+        let bytes = unsafe { std::slice::from_raw_parts(start, bytes) };
+        assert!(bytes.iter().all(|byte| *byte == self.fill));
+    }
+
+    fn free(self, alloc: &impl GlobalAlloc) {
+        // SAFETY: a live block of this allocator and layout, and nobody else's.
+        unsafe {
+            alloc.dealloc(
+                std::ptr::with_exposed_provenance_mut(self.start),
+                self.layout,
+            );
+        }
+    }
+}
+
+/// What every task retains, by the accounts; a task that is done with is absent.
+fn balances(tasks: &[Task]) -> HashMap<usize, Balance> {
+    let balance = |task: &Task| {
+        let key = task.owner.key;
+        let balance = SLOTS.read(task.owner.index)?;
+        (Key::new(balance.task, balance.site) == key).then_some((task.number, balance))
+    };
+    tasks.iter().filter_map(balance).collect()
+}
+
+/// Makes an allocator count, so that accounts are opened.
+fn wake(alloc: &impl GlobalAlloc) {
+    let layout = Layout::new::<u64>();
+    // SAFETY: not of size zero, and freed with the same layout.
+    unsafe { alloc.dealloc(alloc.alloc(layout), layout) };
+}
+
+fn obeys_the_law<A: GlobalAlloc + Sync>(inner: A, programs: &[Vec<Turn>]) {
+    let _turn = turn();
+    let alloc = Alloc::new(Counting(inner, AtomicI64::new(0)));
+    apart(|| wake(&alloc));
+    let unowned = base_bytes(Base::Unowned);
+    let made: Vec<Task> = (0..TASKS).map(new_task).collect();
+    let tasks: Vec<_> = made.iter().map(|task| Mutex::new(Some(*task))).collect();
+    let blocks = run(&alloc, programs, &tasks);
+
+    let mut expected = vec![0; TASKS];
+    let mut nobodys = 0;
+    for block in &blocks {
+        match block.owner {
+            Some(task) => expected[task] += block.layout.size(),
+            None => nobodys += block.layout.size(),
+        }
+    }
+    let known = balances(&made);
+    for (task, expected) in expected.into_iter().enumerate() {
+        let retained = known.get(&task).map_or(0, |balance| balance.bytes);
+        assert_eq!(retained, i64::try_from(expected).unwrap(), "task {task}");
+        // One that has ended and left nothing is forgotten.
+        let alive = tasks[task].lock().unwrap().is_some();
+        assert_eq!(known.contains_key(&task), alive || expected > 0);
+    }
+    let nobodys = i64::try_from(nobodys).unwrap();
+    assert_eq!(base_bytes(Base::Unowned) - unowned, nobodys);
+
+    // Freed by a thread that has nothing to do with it.
+    apart(|| blocks.into_iter().for_each(|block| block.free(&alloc)));
+    assert_eq!(base_bytes(Base::Unowned), unowned);
+    assert!(balances(&made).values().all(|balance| balance.bytes == 0));
+    for task in tasks.iter().filter_map(|task| *task.lock().unwrap()) {
+        SLOTS.end(task.owner.index, 1);
+    }
+    assert!(balances(&made).is_empty());
+    assert_eq!(alloc.inner().1.load(Relaxed), 0);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn accounts_agree_with_a_model(programs in programs()) {
+        obeys_the_law(System, &programs);
+    }
+
+    #[test]
+    fn accounts_agree_with_a_model_over_mimalloc(programs in programs()) {
+        obeys_the_law(mimalloc::MiMalloc, &programs);
+    }
+
+    #[test]
+    fn accounts_agree_with_a_model_over_jemalloc(programs in programs()) {
+        obeys_the_law(tikv_jemallocator::Jemalloc, &programs);
+    }
+
+    /// What a sampled allocator estimates is gone when everything is freed.
+    #[test]
+    fn samples_are_given_back(programs in programs()) {
+        let _turn = turn();
+        let alloc = SampledAlloc::new(Counting(System, AtomicI64::new(0)));
+        apart(|| wake(&alloc));
+        let unowned = base_bytes(Base::Unowned);
+        let made: Vec<Task> = (0..TASKS).map(new_task).collect();
+        let tasks: Vec<_> = made.iter().map(|task| Mutex::new(Some(*task))).collect();
+        let blocks = run(&alloc, &programs, &tasks);
+        apart(|| blocks.into_iter().for_each(|block| block.free(&alloc)));
+        prop_assert_eq!(base_bytes(Base::Unowned), unowned);
+        for task in tasks.iter().filter_map(|task| *task.lock().unwrap()) {
+            SLOTS.end(task.owner.index, 1);
+        }
+        prop_assert!(balances(&made).is_empty());
+        prop_assert_eq!(alloc.inner().1.load(Relaxed), 0);
+    }
+}
+
+/// The estimate is right on average: its error is that of the law, and no more.
+#[test]
+fn a_sampled_estimate_is_unbiased() {
+    let _turn = turn();
+    let alloc = SampledAlloc::system();
+    let mut sizes = [16_usize, 100, 1_000, 8_000, 40_000].into_iter().cycle();
+    let mut blocks = Vec::new();
+    let (unowned, mut true_bytes) = (base_bytes(Base::Unowned), 0);
+    // On one new thread: 64 MiB, about a thousand samples.
+    apart(|| {
+        while true_bytes < 64 << 20 {
+            let layout = Layout::from_size_align(sizes.next().unwrap(), 8).unwrap();
+            // SAFETY: the size is not zero.
+            let block = unsafe { alloc.alloc(layout) };
+            blocks.push((block.expose_provenance(), layout));
+            true_bytes += layout.size();
+        }
+    });
+    let estimate = (base_bytes(Base::Unowned) - unowned) as f64;
+    let deviation = super::deviation(true_bytes as u64) as f64;
+    assert!((estimate - true_bytes as f64).abs() < 6.0 * deviation);
+    assert!(deviation < 0.04 * true_bytes as f64);
+    for (block, layout) in blocks {
+        // SAFETY: a live block of this allocator and layout.
+        unsafe { alloc.dealloc(std::ptr::with_exposed_provenance_mut(block), layout) };
+    }
+    assert_eq!(base_bytes(Base::Unowned), unowned);
+}
+
+/// A size that has no room for a tag is refused, and so is one that the inner
+/// allocator refuses; neither is booked.
+#[test]
+fn what_cannot_be_allocated_is_not_booked() {
+    let _turn = turn();
+    let books_nothing = |alloc: &(dyn GlobalAlloc + Sync)| {
+        apart(|| {
+            for align in [1_usize, 8, 16, 64, 4_096] {
+                let most = isize::MAX as usize - (align - 1);
+                for size in [most, most - 7, most - 40, most / 2] {
+                    let layout = Layout::from_size_align(size, align).unwrap();
+                    // SAFETY: the size is not zero.
+                    assert!(unsafe { alloc.alloc(layout) }.is_null());
+                    // SAFETY: as above.
+                    assert!(unsafe { alloc.alloc_zeroed(layout) }.is_null());
+                    let small = Layout::from_size_align(100, align).unwrap();
+                    // SAFETY: as above; a block that cannot grow stays.
+                    unsafe {
+                        let block = alloc.alloc(small);
+                        block.write_bytes(7, 100);
+                        assert!(alloc.realloc(block, small, size).is_null());
+                        assert_eq!(block.add(99).read(), 7);
+                        alloc.dealloc(block, small);
+                    }
+                }
+            }
+        });
+    };
+    let unowned = base_bytes(Base::Unowned);
+    books_nothing(&Alloc::system());
+    assert_eq!(base_bytes(Base::Unowned), unowned);
+    books_nothing(&SampledAlloc::system());
+    assert_eq!(base_bytes(Base::Unowned), unowned);
+}
