@@ -306,23 +306,57 @@ impl Hand {
     }
 
     /// A poll starts, or one goes on that had another inside.
-    #[inline]
-    pub(super) fn enter(&self, owner: Owner) {
+    ///
+    /// Out of line, as [`leave`](Self::leave): what is left around it then is small
+    /// enough for the access to the hand to be inlined. What makes an [`Owner`]
+    /// comes in registers.
+    #[inline(never)]
+    pub(super) fn enter(
+        &self,
+        slot: &'static Slot,
+        index: u32,
+        key: Key,
+        account: &'static Account,
+    ) {
         if self.task.get().is_some() {
             self.leave();
         }
         self.base_allocated.set(self.allocated.replace(0));
         self.base_freed.set(self.freed.replace(0));
         self.publications.set(self.publications.get() + 1);
-        self.tag.set(Tag::slot(owner.index));
-        self.task.set(Some(owner));
-        self.set_limits();
+        self.tag.set(Tag::slot(index));
+        self.task.set(Some(Owner {
+            slot,
+            index,
+            key,
+            account,
+        }));
+        // As `set_limits` has it for a task that is not held.
+        self.allocated_limit.set(0);
     }
 
     /// The poll has ended.
-    #[inline]
+    #[inline(never)]
     pub(super) fn leave(&self) {
-        let Some(owner) = self.task.take() else {
+        if self.task.get().is_none() {
+            return;
+        }
+        if self.holds.get() || self.freed.get() > 0 || self.others_used.get() != 0 {
+            self.publish_poll();
+        }
+        self.task.set(None);
+        self.publications.set(self.publications.get() + 1);
+        self.allocated.set(self.base_allocated.replace(0));
+        self.freed.set(self.base_freed.replace(0));
+        self.tag.set(Tag::base(self.base.get()));
+        // As `set_limits` has it for no task.
+        self.allocated_limit.set(self.freed_limit.get());
+    }
+
+    /// Publishes what a poll allocated and freed, and gives its hold back.
+    #[inline(never)]
+    fn publish_poll(&self) {
+        let Some(owner) = self.task.get() else {
             return;
         };
         let (allocated, freed) = (self.allocated.get(), self.freed.get());
@@ -338,7 +372,6 @@ impl Hand {
         if self.others_used.get() != 0 {
             self.publish_others();
         }
-        self.take_base_up();
     }
 
     /// Whose the thread's allocations are outside of polls.

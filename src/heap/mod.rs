@@ -43,7 +43,13 @@ use hand::with_hand;
 /// A poll of this task starts on this thread, or goes on after one inside of it.
 #[inline]
 pub(crate) fn enter(owner: Owner) {
-    with_hand(|hand| hand.enter(owner));
+    let Owner {
+        slot,
+        index,
+        key,
+        account,
+    } = owner;
+    with_hand(|hand| hand.enter(slot, index, key, account));
 }
 
 /// The poll on this thread has ended.

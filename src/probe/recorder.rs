@@ -7,7 +7,7 @@ use super::clock::{Clock, clock};
 use super::published::Poll;
 use super::record::Birth;
 use super::registry::{self, RuntimeFacts};
-use super::seat::{Desk, Polling, Seat, owner, with_seat};
+use super::seat::{Desk, Polling, Seat, slot_of, with_seat};
 use super::sites::OTHERS;
 use super::tasks::{Inserted, Removed, TASKS};
 use crate::heap;
@@ -84,7 +84,7 @@ impl Recorder {
                             cell,
                             site,
                             counters,
-                            owner: owner(id, site, record),
+                            slot: slot_of(record),
                         },
                     );
                 }
@@ -116,7 +116,7 @@ impl Recorder {
         if let Some(desk) = desk {
             desk.record.poll_started(since);
             desk.cell.enter(id, desk.site, since);
-            if let Some(owner) = desk.owner {
+            if let Some(owner) = desk.owner(id) {
                 heap::enter(owner);
             }
             seat.enter(Polling {
@@ -147,7 +147,7 @@ impl Recorder {
                     cell,
                     site,
                     counters,
-                    owner,
+                    slot,
                 },
             since,
             ended,
@@ -155,7 +155,7 @@ impl Recorder {
         } = polling;
         // Clocks of two processors may disagree by some ticks.
         let took = now.saturating_sub(since);
-        if owner.is_some() {
+        if slot.is_some() {
             heap::leave();
         }
         cell.leave();
@@ -184,7 +184,7 @@ impl Recorder {
                 .desk
                 .cell
                 .enter(outer.id, outer.desk.site, outer.since);
-            if let Some(owner) = outer.desk.owner {
+            if let Some(owner) = outer.desk.owner(outer.id) {
                 heap::enter(owner);
             }
         }

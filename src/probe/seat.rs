@@ -9,7 +9,7 @@ use super::record::Record;
 use super::registry;
 use super::sites::SITES;
 use super::tasks::TASKS;
-use crate::heap::slots::Key;
+use crate::heap::slots::{Key, Slot};
 use crate::heap::{self, Owner};
 use crate::snapshot::{RuntimeId, SiteId, TaskId};
 
@@ -46,8 +46,9 @@ pub(crate) struct Desk {
     pub(crate) site: SiteId,
     /// The counters of that site in that cell.
     pub(crate) counters: &'static SiteCounters,
-    /// Whose the bytes are that a poll allocates; `None` where none are counted.
-    pub(crate) owner: Option<Owner>,
+    /// Where the bytes are booked that a poll allocates; `None` where none are
+    /// counted.
+    pub(crate) slot: Option<(&'static Slot, u32)>,
 }
 
 /// A poll on this thread.
@@ -109,25 +110,33 @@ impl Seat {
     /// A poll starts.
     #[inline]
     pub(crate) fn enter(&self, polling: Polling) {
-        if let Some(outer) = self.polling.replace(Some(polling)) {
-            self.push(outer);
+        // Asked in a way that reads no more than that: a poll inside of another is
+        // rare.
+        if self.polling.get().is_some() {
+            self.push();
         }
+        self.polling.set(Some(polling));
     }
 
     /// The innermost poll has ended; returns the one around it.
     #[inline]
     pub(crate) fn leave(&self) -> Option<Polling> {
-        let outer = if self.depth.get() == 0 {
-            None
-        } else {
-            self.pop()
-        };
+        if self.depth.get() == 0 {
+            // Writes no more than that there is none.
+            self.polling.set(None);
+            return None;
+        }
+        let outer = self.pop();
         self.polling.set(outer);
         outer
     }
 
     #[cold]
-    fn push(&self, outer: Polling) {
+    #[inline(never)]
+    fn push(&self) {
+        let Some(outer) = self.polling.get() else {
+            return;
+        };
         let push = || LEASES.try_with(|leases| leases.outer.borrow_mut().push(outer));
         let pushed = heap::as_plumber(push);
         // A thread that ends has nowhere to keep it; its poll is then unknown.
@@ -137,6 +146,7 @@ impl Seat {
     }
 
     #[cold]
+    #[inline(never)]
     fn pop(&self) -> Option<Polling> {
         self.depth.set(self.depth.get() - 1);
         LEASES
@@ -200,7 +210,7 @@ impl Seat {
             cell,
             site,
             counters: cell.site(site)?,
-            owner: owner(id, site, record),
+            slot: slot_of(record),
         })
     }
 
@@ -243,15 +253,24 @@ impl Seat {
     }
 }
 
-/// Whose the bytes are that a poll of this task allocates.
-pub(super) fn owner(id: u64, site: SiteId, record: &'static Record) -> Option<Owner> {
+impl Desk {
+    /// Whose the bytes are that a poll of this task allocates.
+    #[inline]
+    pub(crate) fn owner(&self, id: u64) -> Option<Owner> {
+        let (slot, index) = self.slot?;
+        Some(Owner {
+            slot,
+            index,
+            key: Key::new(TaskId(id), self.site),
+            account: self.record.account(),
+        })
+    }
+}
+
+/// The slot of a task, and its number.
+pub(super) fn slot_of(record: &Record) -> Option<(&'static Slot, u32)> {
     let index = record.account().slot()?;
-    Some(Owner {
-        slot: heap::SLOTS.get(index)?,
-        index,
-        key: Key::new(TaskId(id), site),
-        account: record.account(),
-    })
+    Some((heap::SLOTS.get(index)?, index))
 }
 
 impl Leases {
