@@ -96,8 +96,12 @@ pub(crate) fn open(key: Key, cell: NewCell) -> Opening {
     if hand::accounting().is_none() {
         return Opening::default();
     }
-    let extend = || with_hand(|hand| hand.as_plumber(|| SLOTS.extend(key)));
-    let Some((index, slot)) = SLOTS.reuse(key).or_else(extend) else {
+    let first = match cell.0 {
+        Some(Latest { size, .. }) => Change::cell(size as u64),
+        None => Change::net(0, 0),
+    };
+    let extend = || with_hand(|hand| hand.as_plumber(|| SLOTS.extend(key, first)));
+    let Some((index, _)) = SLOTS.reuse(key, first).or_else(extend) else {
         return Opening::default();
     };
     let mut opening = Opening {
@@ -106,7 +110,6 @@ pub(crate) fn open(key: Key, cell: NewCell) -> Opening {
     };
     if let Some(Latest { block, size, .. }) = cell.0 {
         opening.cell = size;
-        SLOTS.publish(index, slot, Change::cell(size as u64));
         // SAFETY: the word is there, by `note`'s contract, if the block is. When the
         // hook began, this thread had allocated nothing else since, as the mark told,
         // and had freed no block of that alignment. To spawn a task Tokio allocates

@@ -145,11 +145,11 @@ impl Slot {
         }
     }
 
-    /// For a new task.
-    fn open(&self, key: Key) {
+    /// For a new task, whose first change is already known.
+    fn open(&self, key: Key, first: Change) {
         self.key.store(key.0, Relaxed);
         // Added, since a thread that is late may try to hold it at this moment.
-        self.word.fetch_add(LIVE, Release);
+        self.word.fetch_add(LIVE.wrapping_add(first.0), Release);
     }
 
     /// Adds to the word, without looking whether that spends the slot: for slots
@@ -214,18 +214,18 @@ impl SlotTable {
     }
 
     /// A free slot for a new task; `None` if every slot is in use.
-    pub(crate) fn reuse(&self, key: Key) -> Option<(u32, &Slot)> {
+    pub(crate) fn reuse(&self, key: Key, first: Change) -> Option<(u32, &Slot)> {
         let (index, slot) = self.pop()?;
-        slot.open(key);
+        slot.open(key, first);
         Some((index, slot))
     }
 
     /// One more slot, for a new task; `None` if there are four billion. Allocates
     /// now and then.
     #[cold]
-    pub(crate) fn extend(&self, key: Key) -> Option<(u32, &Slot)> {
+    pub(crate) fn extend(&self, key: Key, first: Change) -> Option<(u32, &Slot)> {
         let (index, slot) = self.grow()?;
-        slot.open(key);
+        slot.open(key, first);
         Some((index, slot))
     }
 
@@ -327,7 +327,8 @@ mod tests {
     }
 
     fn claim(table: &SlotTable, key: Key) -> Option<(u32, &Slot)> {
-        table.reuse(key).or_else(|| table.extend(key))
+        let none = Change::net(0, 0);
+        table.reuse(key, none).or_else(|| table.extend(key, none))
     }
 
     fn key(task: u64) -> Key {

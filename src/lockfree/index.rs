@@ -127,11 +127,21 @@ impl Index {
         Lookup::Disturbed
     }
 
+    /// Whether the next [`insert`](Self::insert) allocates nothing.
+    pub(crate) fn has_room(&self, writer: &IndexWriter) -> bool {
+        self.table_with_room(writer).is_some()
+    }
+
+    fn table_with_room(&self, writer: &IndexWriter) -> Option<&[AtomicU64]> {
+        self.table()
+            .filter(|table| (writer.len + 1) * 4 <= table.len() * 3)
+    }
+
     /// Adds `key`, which must not be there yet.
     pub(crate) fn insert(&self, writer: &mut IndexWriter, key: u64, value: u32) {
-        let table = match self.table() {
-            Some(table) if (writer.len + 1) * 4 <= table.len() * 3 => table,
-            _ => match self.grow() {
+        let table = match self.table_with_room(writer) {
+            Some(table) => table,
+            None => match self.grow() {
                 Some(table) => table,
                 None => return,
             },

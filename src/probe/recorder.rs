@@ -73,8 +73,7 @@ impl Recorder {
                 parent_site: parent_site.map(|polling| polling.desk.site),
                 opening,
             };
-            let inserted = heap::as_plumber(|| TASKS.insert(&birth));
-            match (inserted, counters) {
+            match (TASKS.insert(&birth), counters) {
                 // This thread may well be the one that polls it first.
                 (Inserted::Alive(record), Some(counters)) => {
                     seat.remember(

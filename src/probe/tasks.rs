@@ -25,6 +25,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::record::{Birth, NO_SLOT, Record, TaskFacts};
+use crate::heap;
 use crate::lockfree::index::{Index, IndexWriter, Lookup};
 use crate::lockfree::slab::Slab;
 use crate::lockfree::sync::{Acquire, AtomicU32, Relaxed, Release};
@@ -110,17 +111,11 @@ impl TaskTable {
         } else {
             writer.free
         };
-        let Some(record) = shard.records.get_or_grow(slot) else {
-            return Inserted::Full;
-        };
-        if fresh {
-            shard.high_water.store(slot + 1, Release);
-        } else {
-            writer.free = record.next_free();
+        if fresh || !shard.index.has_room(&writer.index) {
+            // What this allocates is the probe's, not the spawner's.
+            return heap::as_plumber(|| shard.fill(&mut writer, slot, fresh, birth));
         }
-        record.fill(slot, birth);
-        shard.index.insert(&mut writer.index, key(birth.id), slot);
-        Inserted::Alive(record)
+        shard.fill(&mut writer, slot, fresh, birth)
     }
 
     /// The record of a live task. No lock, unless writers keep disturbing.
@@ -205,6 +200,23 @@ fn key(id: u64) -> u64 {
 }
 
 impl Shard {
+    /// Makes the record of a new task in this free slot, which is `fresh` if it was
+    /// never used.
+    #[inline]
+    fn fill(&'static self, writer: &mut Writer, slot: u32, fresh: bool, birth: &Birth) -> Inserted {
+        let Some(record) = self.records.get_or_grow(slot) else {
+            return Inserted::Full;
+        };
+        if fresh {
+            self.high_water.store(slot + 1, Release);
+        } else {
+            writer.free = record.next_free();
+        }
+        record.fill(slot, birth);
+        self.index.insert(&mut writer.index, key(birth.id), slot);
+        Inserted::Alive(record)
+    }
+
     const fn new() -> Self {
         Self {
             index: Index::new(),
