@@ -243,7 +243,11 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for SampledAlloc<A> {
         let Ok(resized) = Layout::from_size_align(size, layout.align()) else {
             return ptr::null_mut();
         };
-        if is_usual(layout) && is_usual(resized) && !is_counted(block) {
+        if is_usual(layout) && !is_counted(block) {
+            if !is_usual(resized) {
+                // SAFETY: the caller's promise; of the same alignment, it is large.
+                return unsafe { self.grow_large(block, layout, resized) };
+            }
             // Not counted before and not now: the usual case, and it may grow in
             // place.
             let due = SAMPLER.with(|sampler| {
@@ -310,6 +314,39 @@ impl<A: GlobalAlloc> SampledAlloc<A> {
                 hand::unsampled(tag, weight(size));
             }
             self.0.dealloc(block, inner);
+        }
+    }
+
+    /// Resizes a usual block that was not counted and becomes large. It may grow in
+    /// place: both start where their inner block does.
+    ///
+    /// # Safety
+    ///
+    /// As [`GlobalAlloc::realloc`]; the block is a usual one and not counted, `resized`
+    /// is large and of the same alignment.
+    #[cold]
+    #[inline(never)]
+    unsafe fn grow_large(&self, block: *mut u8, layout: Layout, resized: Layout) -> *mut u8 {
+        let Some(wanted) = unusual(resized) else {
+            return ptr::null_mut();
+        };
+        let (inner, size) = (usual(layout.size()), resized.size());
+        // SAFETY: the caller's promise. A usual block is aligned to at most 8, so
+        // `wanted` is aligned to 16 as `inner` is, and has room for the tag behind.
+        unsafe {
+            let block = self.0.realloc(block, inner, wanted.size());
+            if block.is_null() {
+                return block;
+            }
+            SAMPLER.with(|sampler| {
+                // A large block is counted anyway, but it may use up the distance.
+                if sampler.advance(size) {
+                    sampler.is_due(size);
+                }
+            });
+            let tag = with_hand(|hand| hand.sampled(weight(size)));
+            set_tag_behind(block, size, tag);
+            block
         }
     }
 
@@ -396,4 +433,39 @@ unsafe fn place(layout: Layout, due: bool, alloc: impl FnOnce(Layout) -> *mut u8
         }
     }
     block
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::hand::base_bytes;
+    use super::super::tag::Base;
+    use super::*;
+
+    #[test]
+    #[allow(clippy::cast_possible_truncation)] // A pattern of bytes.
+    fn a_block_that_becomes_large_keeps_its_bytes_and_is_booked_once() {
+        static ALLOC: SampledAlloc = SampledAlloc::system();
+        const FROM: usize = 40_000;
+        const TO: usize = 100_000;
+        let layout = |size| Layout::from_size_align(size, 8).unwrap();
+        let before = base_bytes(Base::Unowned);
+        let mut counted = 0;
+        for _ in 0..1_000 {
+            // SAFETY: as the allocator asks for it: a live block, its layout.
+            unsafe {
+                let block = ALLOC.alloc(layout(FROM));
+                counted += u32::from(is_counted(block));
+                for place in 0..FROM {
+                    block.add(place).write(place as u8);
+                }
+                let block = ALLOC.realloc(block, layout(FROM), TO);
+                assert!((0..FROM).all(|place| block.add(place).read() == place as u8));
+                assert_eq!(base_bytes(Base::Unowned) - before, TO as i64);
+                ALLOC.dealloc(block, layout(TO));
+                assert_eq!(base_bytes(Base::Unowned), before);
+            }
+        }
+        // Of both kinds, or this shows half of it.
+        assert!((1..1_000).contains(&counted));
+    }
 }
