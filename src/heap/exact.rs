@@ -107,18 +107,8 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for Alloc<A> {
                 self.0.dealloc(block.sub(offset(layout)), inner);
             }
         } else {
-            let Some(inner) = with_tag_behind(layout) else {
-                return;
-            };
-            if cell::may_be(layout.align()) {
-                cell::forget();
-            }
             // SAFETY: as above.
-            unsafe {
-                let tag = tag_behind(block, layout.size());
-                with_hand(|hand| hand.freed(tag, layout.size()));
-                self.0.dealloc(block, inner);
-            }
+            unsafe { self.remove_behind(block, layout) }
         }
     }
 
@@ -148,23 +138,63 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for Alloc<A> {
                 block
             }
         } else {
-            let (Some(inner), Some(wanted)) = (with_tag_behind(layout), with_tag_behind(resized))
-            else {
-                return ptr::null_mut();
-            };
-            if cell::may_be(layout.align()) {
-                cell::forget();
-            }
             // SAFETY: as above.
-            unsafe {
-                let tag = tag_behind(block, layout.size());
-                let block = self.0.realloc(block, inner, wanted.size());
-                if !block.is_null() {
-                    let tag = with_hand(|hand| hand.resized(tag, layout.size(), size));
-                    set_tag_behind(block, size, tag);
-                }
-                block
+            unsafe { self.resize_behind(block, layout, resized) }
+        }
+    }
+}
+
+// Blocks with their tag behind them are rare, and each pair of functions that has to
+// care for both kinds saves more registers than the usual one needs.
+#[allow(unsafe_code)]
+impl<A: GlobalAlloc> Alloc<A> {
+    /// Frees a block that has its tag behind it.
+    ///
+    /// # Safety
+    ///
+    /// As [`GlobalAlloc::dealloc`]; the layout is one of those.
+    #[inline(never)]
+    unsafe fn remove_behind(&self, block: *mut u8, layout: Layout) {
+        let Some(inner) = with_tag_behind(layout) else {
+            return;
+        };
+        if cell::may_be(layout.align()) {
+            cell::forget();
+        }
+        // SAFETY: the caller's promise: it is a live block of this layout, so
+        // `place_behind` made it this way.
+        unsafe {
+            let tag = tag_behind(block, layout.size());
+            with_hand(|hand| hand.freed(tag, layout.size()));
+            self.0.dealloc(block, inner);
+        }
+    }
+
+    /// Resizes a block that has its tag behind it.
+    ///
+    /// # Safety
+    ///
+    /// As [`GlobalAlloc::realloc`]; the layouts are such, and of the same alignment.
+    #[inline(never)]
+    unsafe fn resize_behind(&self, block: *mut u8, layout: Layout, resized: Layout) -> *mut u8 {
+        let (Some(inner), Some(wanted)) = (with_tag_behind(layout), with_tag_behind(resized))
+        else {
+            return ptr::null_mut();
+        };
+        if cell::may_be(layout.align()) {
+            cell::forget();
+        }
+        let (from, to) = (layout.size(), resized.size());
+        // SAFETY: as above. If the inner allocator fails, the old block and its
+        // account stay as they are.
+        unsafe {
+            let tag = tag_behind(block, from);
+            let block = self.0.realloc(block, inner, wanted.size());
+            if !block.is_null() {
+                let tag = with_hand(|hand| hand.resized(tag, from, to));
+                set_tag_behind(block, to, tag);
             }
+            block
         }
     }
 }
@@ -191,21 +221,33 @@ unsafe fn place(layout: Layout, alloc: impl FnOnce(Layout) -> *mut u8) -> *mut u
             block
         }
     } else {
-        let Some(inner) = with_tag_behind(layout) else {
-            return ptr::null_mut();
-        };
-        let block = alloc(inner);
-        if block.is_null() {
-            return block;
-        }
-        // SAFETY: as above; `dealloc` and `realloc` forget what is noted here.
-        unsafe {
-            let tag = with_hand(|hand| hand.allocated(layout.size()));
-            set_tag_behind(block, layout.size(), tag);
-            if cell::may_be(layout.align()) {
-                cell::note(block, layout.size());
-            }
-        }
-        block
+        // SAFETY: the caller's promise.
+        unsafe { place_behind(layout, alloc) }
     }
+}
+
+/// Allocates a block and puts its tag behind it.
+///
+/// # Safety
+///
+/// As [`place`].
+#[inline(never)]
+unsafe fn place_behind(layout: Layout, alloc: impl FnOnce(Layout) -> *mut u8) -> *mut u8 {
+    let Some(inner) = with_tag_behind(layout) else {
+        return ptr::null_mut();
+    };
+    let block = alloc(inner);
+    if block.is_null() {
+        return block;
+    }
+    // SAFETY: the layout was made for this; `remove_behind` and `resize_behind` forget
+    // what is noted here.
+    unsafe {
+        let tag = with_hand(|hand| hand.allocated(layout.size()));
+        set_tag_behind(block, layout.size(), tag);
+        if cell::may_be(layout.align()) {
+            cell::note(block, layout.size());
+        }
+    }
+    block
 }
