@@ -2,10 +2,13 @@
 
 #[path = "../../src/lockfree/index.rs"]
 pub(crate) mod index;
+#[path = "../../src/lockfree/slab.rs"]
+pub(crate) mod slab;
 
 pub(crate) mod sync {
     pub(crate) use loom::sync::atomic::{
-        AtomicU32, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release, fence,
+        AtomicU32, AtomicU64, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed,
+        Ordering::Release, fence,
     };
 
     macro_rules! const_fn {

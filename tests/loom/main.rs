@@ -9,6 +9,7 @@
 // Only a part of each module is used.
 #![allow(dead_code, unreachable_pub)]
 
+mod heap;
 mod lockfree;
 #[path = "../../src/probe/published.rs"]
 mod published;
@@ -90,6 +91,7 @@ fn a_record_is_read_whole_or_not_at_all() {
         spawned_at: n,
         parent: n,
         parent_site: None,
+        opening: heap::account::Opening::default(),
     };
     let mut model = loom::model::Builder::new();
     model.preemption_bound = Some(2);

@@ -1,0 +1,125 @@
+//! The parts of `src/heap` that threads share.
+
+#[path = "../../src/heap/account.rs"]
+pub(crate) mod account;
+#[path = "../../src/heap/slots.rs"]
+pub(crate) mod slots;
+
+use loom::thread;
+
+use crate::snapshot::{SiteId, TaskId};
+use slots::{Change, Key, SlotTable};
+
+fn nothing() -> Change {
+    Change::net(0, 0)
+}
+
+fn key(task: u64) -> Key {
+    Key::new(TaskId(task), SiteId(1))
+}
+
+fn model(check: impl Fn() + Sync + Send + 'static) {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(3);
+    model.check(check);
+}
+
+/// One thread has allocated and not published, another frees that and a third ends
+/// the task: the slot is recycled once, by whoever comes last.
+#[test]
+fn a_slot_is_recycled_once_and_not_under_a_hand() {
+    model(|| {
+        let table: &SlotTable = Box::leak(Box::new(SlotTable::new()));
+        let (index, slot) = table.extend(key(1), nothing()).unwrap();
+        assert!(slot.hold(table, index, key(1)));
+        let freeing = thread::spawn(move || {
+            table.publish(index, slot, Change::net(0, 50));
+        });
+        let ending = thread::spawn(move || table.end(index, 7));
+        table.publish(index, slot, Change::net(50, 0).and_release());
+        freeing.join().unwrap();
+        ending.join().unwrap();
+        assert_eq!(table.read(index), None);
+        assert!(table.reuse(key(2), nothing()).is_some());
+        assert!(table.reuse(key(3), nothing()).is_none());
+    });
+}
+
+/// A thread that is late with its first allocation gets the slot of its own task, or
+/// none: never the next task's.
+#[test]
+fn a_late_hold_never_books_to_the_next_task() {
+    model(|| {
+        let table: &SlotTable = Box::leak(Box::new(SlotTable::new()));
+        let (index, slot) = table.extend(key(1), nothing()).unwrap();
+        let late = thread::spawn(move || {
+            let held = slot.hold(table, index, key(1));
+            if held {
+                // A block of this task, that stays.
+                table.publish(index, slot, Change::net(10, 0).and_release());
+            }
+            held
+        });
+        table.end(index, 7);
+        let next = table.reuse(key(2), nothing());
+        let held = late.join().unwrap();
+        let balance = table.read(index);
+        if next.is_some() {
+            let balance = balance.unwrap();
+            assert_eq!((balance.task, balance.bytes), (TaskId(2), 0));
+            assert!(!held);
+        } else if held {
+            assert_eq!(balance.unwrap().bytes, 10);
+        } else {
+            // It was free, or became so when the hold was refused.
+            assert_eq!(balance, None);
+            assert!(table.reuse(key(3), nothing()).is_some());
+        }
+    });
+}
+
+/// Threads that take and give back slots at once never share one.
+#[test]
+fn a_free_slot_is_given_to_one() {
+    model(|| {
+        let table: &SlotTable = Box::leak(Box::new(SlotTable::new()));
+        let (first, _) = table.extend(key(1), nothing()).unwrap();
+        let (second, _) = table.extend(key(2), nothing()).unwrap();
+        table.end(first, 1);
+        table.end(second, 1);
+        let take = move |task| {
+            let (index, _) = table.reuse(key(task), nothing())?;
+            table.end(index, 2);
+            table.reuse(key(task), nothing()).map(|(index, _)| index)
+        };
+        let other = thread::spawn(move || take(3));
+        let own = take(4);
+        let other = other.join().unwrap();
+        assert!(own.is_none() || own != other);
+        assert!(own.is_some() && other.is_some());
+    });
+}
+
+/// What is read of a slot belongs to one task.
+#[test]
+fn a_balance_is_one_tasks() {
+    model(|| {
+        let table: &SlotTable = Box::leak(Box::new(SlotTable::new()));
+        let (index, _) = table.extend(key(1), Change::net(1, 0)).unwrap();
+        let reading = thread::spawn(move || {
+            if let Some(balance) = table.read(index) {
+                // The first task has 1 or nothing left, the second 2.
+                let expected = if balance.task == TaskId(1) {
+                    0..=1
+                } else {
+                    2..=2
+                };
+                assert!(expected.contains(&balance.bytes), "{balance:?}");
+            }
+        });
+        table.end(index, 1);
+        table.publish(index, table.get(index).unwrap(), Change::net(0, 1));
+        table.reuse(key(2), Change::net(2, 0)).unwrap();
+        reading.join().unwrap();
+    });
+}
