@@ -92,3 +92,6 @@ fn holding(task: &super::memory::TaskMemory) -> Holding {
         retained_bytes: shown(task.bytes),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -175,7 +175,7 @@ fn is_usual(layout: Layout) -> bool {
 
 /// Whether a usual block was counted.
 #[inline(always)]
-fn is_counted(block: *mut u8) -> bool {
+pub(super) fn is_counted(block: *mut u8) -> bool {
     block.addr() & TAG != 0
 }
 
@@ -433,39 +433,4 @@ unsafe fn place(layout: Layout, due: bool, alloc: impl FnOnce(Layout) -> *mut u8
         }
     }
     block
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::hand::base_bytes;
-    use super::super::tag::Base;
-    use super::*;
-
-    #[test]
-    #[allow(clippy::cast_possible_truncation)] // A pattern of bytes.
-    fn a_block_that_becomes_large_keeps_its_bytes_and_is_booked_once() {
-        static ALLOC: SampledAlloc = SampledAlloc::system();
-        const FROM: usize = 40_000;
-        const TO: usize = 100_000;
-        let layout = |size| Layout::from_size_align(size, 8).unwrap();
-        let before = base_bytes(Base::Unowned);
-        let mut counted = 0;
-        for _ in 0..1_000 {
-            // SAFETY: as the allocator asks for it: a live block, its layout.
-            unsafe {
-                let block = ALLOC.alloc(layout(FROM));
-                counted += u32::from(is_counted(block));
-                for place in 0..FROM {
-                    block.add(place).write(place as u8);
-                }
-                let block = ALLOC.realloc(block, layout(FROM), TO);
-                assert!((0..FROM).all(|place| block.add(place).read() == place as u8));
-                assert_eq!(base_bytes(Base::Unowned) - before, TO as i64);
-                ALLOC.dealloc(block, layout(TO));
-                assert_eq!(base_bytes(Base::Unowned), before);
-            }
-        }
-        // Of both kinds, or this shows half of it.
-        assert!((1..1_000).contains(&counted));
-    }
 }

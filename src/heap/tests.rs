@@ -463,3 +463,31 @@ fn what_cannot_be_allocated_is_not_booked() {
     books_nothing(&SampledAlloc::system());
     assert_eq!(base_bytes(Base::Unowned), unowned);
 }
+
+/// Growing across the size from which blocks are always counted keeps the bytes, and
+/// books the block once.
+#[test]
+fn a_sampled_block_may_become_large() {
+    const FROM: usize = 40_000;
+    let _turn = turn();
+    let alloc = SampledAlloc::system();
+    let layout = |size| Layout::from_size_align(size, 8).unwrap();
+    let (small, large) = (layout(FROM), layout(100_000));
+    let before = base_bytes(Base::Unowned);
+    let mut counted = 0;
+    for _ in 0..1_000 {
+        // SAFETY: live blocks of this allocator, each with its own layout.
+        unsafe {
+            let block = alloc.alloc(small);
+            counted += u32::from(super::sampled::is_counted(block));
+            block.write_bytes(7, FROM);
+            let block = alloc.realloc(block, small, large.size());
+            assert!((0..FROM).all(|place| block.add(place).read() == 7));
+            assert_eq!(base_bytes(Base::Unowned) - before, 100_000);
+            alloc.dealloc(block, large);
+            assert_eq!(base_bytes(Base::Unowned), before);
+        }
+    }
+    // Of both kinds, or this shows half of it.
+    assert!((1..1_000).contains(&counted));
+}

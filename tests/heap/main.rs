@@ -10,6 +10,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod findings;
 mod finished;
 mod live;
 mod optimised;
