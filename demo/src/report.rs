@@ -10,6 +10,7 @@ use tokio_plumber::format;
 use tokio_plumber::snapshot::{Finding, Snapshot};
 
 use crate::run::Outcome;
+use crate::watch::Keeper;
 
 const NOTES: &str = concat!(
     "  due         requests on schedule; p50, p99 and max are of the ok ones, since they were due\n",
@@ -109,6 +110,7 @@ fn scenario(outcome: &Outcome) -> Value {
         "worst_stall_ns": seen.worst_stall.and_then(nanos),
         "live_tasks_left": seen.live_tasks,
         "kept_bytes": kept_bytes,
+        "keepers": seen.keepers,
         "findings": seen.findings,
     })
 }
@@ -148,7 +150,7 @@ fn row(outcome: &Outcome) -> [String; 13] {
             None => not_measured(),
         },
         seen.live_tasks.map_or_else(not_measured, format::count),
-        kept_bytes.map_or_else(not_measured, |bytes| format!("{} MiB", bytes >> 20)),
+        kept_bytes.map_or_else(not_measured, format::bytes),
     ]
 }
 
@@ -158,6 +160,7 @@ fn millis(duration: Duration) -> f64 {
 
 fn details(outcome: &Outcome) -> Vec<String> {
     let mut lines: Vec<String> = outcome.seen.findings.iter().map(finding).collect();
+    lines.extend(outcome.seen.keepers.iter().map(keeper));
     let counted = |(message, count): (&String, &u64)| {
         format!("{}× {}", format::count(*count), first_sentence(message))
     };
@@ -197,6 +200,22 @@ fn finding(finding: &Finding) -> String {
         finding.lint.name(),
         finding.site.location,
         finding.message
+    )
+}
+
+fn keeper(keeper: &Keeper) -> String {
+    let Keeper {
+        location,
+        retained_bytes,
+        live_tasks,
+        finished_retaining,
+        ..
+    } = keeper;
+    format!(
+        "retains  {location}  {}, by {} and {}",
+        format::bytes(*retained_bytes),
+        format::plural(*live_tasks, "live task", "live tasks"),
+        format::plural(*finished_retaining, "finished one", "finished ones"),
     )
 }
 

@@ -5,9 +5,11 @@ use std::collections::HashMap;
 use std::io;
 use std::time::Duration;
 
+use serde::Serialize;
 use tokio_plumber::runtime::{Builder, Runtime};
 use tokio_plumber::snapshot::{
-    self as picture, Evidence, Finding, SiteId, Snapshot, StallEvidence, TaskSelection,
+    self as picture, Evidence, Finding, Location, Site, SiteId, Snapshot, StallEvidence,
+    TaskSelection,
 };
 
 use crate::panics::SERVICE_THREADS;
@@ -44,9 +46,27 @@ pub(crate) struct Seen {
     pub(crate) worst_stall: Option<Duration>,
     /// Heap in use now beyond what was in use before; `None` where nothing counts.
     pub(crate) kept_bytes: Option<u64>,
+    /// Spawn sites whose tasks retain more than before, the biggest first; those
+    /// that retain next to nothing are left out.
+    pub(crate) keepers: Vec<Keeper>,
     /// Findings that are this scenario's.
     pub(crate) findings: Vec<Finding>,
 }
+
+/// A spawn site, and what its tasks retain beyond what they did before.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Keeper {
+    #[serde(flatten)]
+    pub(crate) location: Location,
+    pub(crate) retained_bytes: u64,
+    pub(crate) retained_by_finished_bytes: u64,
+    pub(crate) live_tasks: u64,
+    /// Finished tasks that retain something.
+    pub(crate) finished_retaining: u64,
+}
+
+/// Less is not worth telling.
+const LEAST_KEPT: u64 = 1 << 20;
 
 impl Watch {
     /// To be called before the scenario's runtime is built.
@@ -94,8 +114,36 @@ impl Watch {
             live_tasks: service.map(|service| service.live_tasks.saturating_sub(STANDING_TASKS)),
             longest_poll,
             worst_stall: worst_stall.min(longest_poll),
+            keepers: self.keepers(now),
             findings,
         }
+    }
+
+    fn keepers(&self, now: &Snapshot) -> Vec<Keeper> {
+        let before: HashMap<SiteId, &Site> = self
+            .before
+            .sites
+            .iter()
+            .map(|site| (site.id, site))
+            .collect();
+        let keeper = |site: &Site| {
+            let more = |figure: fn(&Site) -> Option<u64>| {
+                let before = before.get(&site.id).copied().and_then(figure);
+                Some(figure(site)?.saturating_sub(before.unwrap_or(0)))
+            };
+            let retained_bytes = more(|site| site.retained_bytes)?;
+            (retained_bytes >= LEAST_KEPT).then(|| Keeper {
+                location: site.location.clone(),
+                retained_bytes,
+                retained_by_finished_bytes: more(|site| site.retained_by_finished_bytes)
+                    .unwrap_or(0),
+                live_tasks: more(|site| Some(site.live_tasks)).unwrap_or(0),
+                finished_retaining: more(|site| site.finished_retaining).unwrap_or(0),
+            })
+        };
+        let mut keepers: Vec<_> = now.sites.iter().filter_map(keeper).collect();
+        keepers.sort_by_key(|keeper| std::cmp::Reverse(keeper.retained_bytes));
+        keepers
     }
 
     /// The findings whose evidence grew since the scenario began.

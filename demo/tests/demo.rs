@@ -70,6 +70,31 @@ fn line_of(file: &str, needle: &str) -> u64 {
     index.expect("the source has such a line") as u64 + 1
 }
 
+/// The bodies of one answer: twenty, of 64 KiB to 1 MiB.
+const BODIES: u64 = 20 * (64 + 1024) / 2 * 1024;
+
+/// What the spawn site at this line keeps after a scenario.
+fn keeper_at(scenario: &Value, file: &str, line: u64) -> Value {
+    let keepers = scenario["keepers"].as_array().expect("a list");
+    let at = |keeper: &&Value| {
+        let in_file = keeper["file"].as_str().is_some_and(|it| it.ends_with(file));
+        in_file && keeper["line"] == line
+    };
+    keepers
+        .iter()
+        .find(at)
+        .expect("the site keeps bytes")
+        .clone()
+}
+
+/// A cure is back where it was before the load, but for a few lists that the
+/// libraries keep.
+fn keeps_nothing(scenario: &Value) {
+    assert_eq!(scenario["keepers"], Value::Array(Vec::new()));
+    let kept = scenario["kept_bytes"].as_u64().expect("bytes");
+    assert!(kept < 1 << 20, "{kept}");
+}
+
 /// Starts the demo and waits until its first scenario is under way.
 fn start(arguments: &[&str]) -> (Child, BufReader<std::process::ChildStderr>) {
     let mut child = demo(arguments).spawn().expect("the demo starts");
@@ -237,6 +262,29 @@ fn orphans_leak_and_the_line_that_spawns_them_is_named() {
     let answered = scenario["ok"].as_u64().expect("a count");
     assert_eq!(scenario["requests"], answered);
     assert_eq!(scenario["live_tasks_left"], 20 * answered);
+    // What they retain is what was downloaded.
+    let keeper = keeper_at(scenario, "orphans.rs", line);
+    let retained = keeper["retained_bytes"].as_f64().expect("bytes");
+    let bodies = (answered * BODIES) as f64;
+    assert!((0.95..1.05).contains(&(retained / bodies)), "{keeper:#}");
+    assert_eq!(keeper["live_tasks"], 20 * answered);
+}
+
+#[test]
+fn hoarded_shows_what_finished_tasks_keep_at_the_line_that_spawns_them() {
+    let report = report(&["--scenario", "hoarded", "--duration", "5s"]);
+    let scenario = only_scenario(&report);
+    let line = line_of("hoarded.rs", "let task = tokio::spawn(async move {");
+    let keeper = keeper_at(scenario, "hoarded.rs", line);
+    let retained = keeper["retained_by_finished_bytes"]
+        .as_f64()
+        .expect("bytes");
+    // One call in sixty is refused and has no body, maybe one of the largest.
+    let requests = scenario["requests"].as_u64().expect("a count");
+    let bodies = (requests * BODIES) as f64;
+    assert!((0.95..1.05).contains(&(retained / bodies)), "{keeper:#}");
+    assert_eq!(keeper["finished_retaining"], 20 * requests);
+    assert_eq!(keeper["live_tasks"], 0);
 }
 
 #[test]
@@ -255,6 +303,13 @@ fn grouped_leaks_nothing() {
     );
     assert_eq!(scenario["ok"], scenario["requests"]);
     assert_eq!(scenario["live_tasks_left"], 0);
+    keeps_nothing(scenario);
+}
+
+#[test]
+fn drained_keeps_nothing() {
+    let report = report(&["--scenario", "drained", "--duration", "5s"]);
+    keeps_nothing(only_scenario(&report));
 }
 
 #[test]

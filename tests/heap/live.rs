@@ -26,10 +26,10 @@ fn a_live_task_retains_what_it_allocated_and_its_cell() {
     // `push` doubled the buffer.
     let facts = task_becomes(HERE, line, |task| {
         task.retained_bytes == task.cell_bytes.map(|cell| 200_000 + cell)
+            && task.allocated_bytes == Some(100_000 + 20_000 + 200_000)
     });
     let cell = facts.cell_bytes.unwrap();
     assert!((128..4_096).contains(&cell), "{cell}");
-    assert_eq!(facts.allocated_bytes, Some(100_000 + 20_000 + 200_000));
     let peak = facts.peak_bytes.unwrap();
     assert!((200_000 + cell..=320_000 + cell).contains(&peak), "{peak}");
     task.abort();
@@ -148,11 +148,10 @@ fn a_poll_within_a_poll_books_apart() {
 #[test]
 fn messages_are_freed_for_their_sender() {
     let runtime = runtime();
-    let _guard = runtime.enter();
     let (send, mut receive) = mpsc::channel::<Box<[u8; 500]>>(16);
     let (finished, is_finished) = oneshot::channel();
     let producer_line = line!() + 1;
-    let producer = tokio::spawn(async move {
+    let producer = runtime.spawn(async move {
         for _ in 0..10_000 {
             send.send(Box::new([0; 500])).await.unwrap();
         }
@@ -161,7 +160,7 @@ fn messages_are_freed_for_their_sender() {
         drop(send);
     });
     let consumer_line = line!() + 1;
-    let consumer = tokio::spawn(async move {
+    let consumer = runtime.spawn(async move {
         while let Some(message) = receive.recv().await {
             drop(message);
         }
@@ -177,5 +176,7 @@ fn messages_are_freed_for_their_sender() {
     producer.abort();
     consumer.abort();
     drop((producer, consumer));
+    // A task may have been the first to need a list of its worker's.
+    drop(runtime);
     site_keeps_nothing(HERE, consumer_line);
 }
