@@ -1,7 +1,7 @@
 //! Which lines allocated what is left: a test that leaves `dhat-heap.json`.
 //!
 //! [`Alloc`](crate::Alloc) tells which task and which spawn site retain how many
-//! bytes, in production, for about 4 ns a block. [dhat](https://docs.rs/dhat) tells
+//! bytes, in production, for a few ns a block. [dhat](https://docs.rs/dhat) tells
 //! which *lines* allocated them, with the stack of each, for the process as a whole
 //! and at two hundred times the price. Start with the first. Take the second where a
 //! spawn site is known and the line is not, or where a test is to hold the process

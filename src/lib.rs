@@ -1,6 +1,8 @@
 //! Finds the leaks and the clogs of a Tokio program and names the line.
 //!
 //! - **Leaks**: spawn sites whose tasks are spawned and do not end.
+//! - **Memory**: bytes that a task allocated and that are not freed yet, also when it
+//!   has finished; finished tasks that are never freed.
 //! - **Clogs**: polls that hold their worker, so that nothing else runs on it,
 //!   shown while they last.
 //!
@@ -28,6 +30,14 @@
 //!     let snapshot = tokio_plumber::snapshot(Default::default());
 //!     print!("{}", tokio_plumber::report::text(&snapshot));
 //! }
+//! ```
+//!
+//! And one line counts what every task retains:
+//!
+//! ```
+//! #[global_allocator]
+//! static ALLOC: tokio_plumber::Alloc = tokio_plumber::Alloc::system();
+//! # fn main() {}
 //! ```
 //!
 //! A runtime built by hand takes [`runtime::Builder`] in the place of Tokio's,
@@ -63,8 +73,9 @@
 //!
 //! # How it is built
 //!
-//! [`runtime`] sets hooks on a builder; the *probe* behind them records; the
-//! *engine* samples, keeps a few minutes of history and judges; [`mod@snapshot`] is
+//! [`runtime`] sets hooks on a builder; the *probe* behind them records; the *heap*
+//! books what a poll allocates and frees, if [`Alloc`] or [`SampledAlloc`] is
+//! installed; the *engine* samples, keeps a few minutes of history and judges; [`mod@snapshot`] is
 //! the picture it gives; [`report`] and [`dashboard`] read nothing else.
 
 // The features above name what they add.

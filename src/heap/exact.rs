@@ -27,9 +27,9 @@ use super::hand::with_hand;
 ///
 /// # What it costs
 ///
-/// About 4 ns a pair of allocation and free, and 8 bytes a block (16 if it is
+/// Two to four nanoseconds a pair of allocation and free, and 8 bytes a block (16 if it is
 /// aligned to 16), which glibc's allocator has unused in blocks of 64 bytes and
-/// more. [`SampledAlloc`](crate::SampledAlloc) costs about 1 ns and almost no
+/// more. [`SampledAlloc`](crate::SampledAlloc) costs under 1 ns and almost no
 /// bytes, but estimates. `cargo bench -p demo --bench heap` measures both.
 ///
 /// # What is in a thread's hand

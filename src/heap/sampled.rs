@@ -46,8 +46,8 @@ const INNER_ALIGN: usize = 16;
 /// twice that beside each figure. What a single task retains is not given, since it
 /// would mean nothing for most tasks; the sizes of cells are exact.
 ///
-/// [`Alloc`](crate::Alloc) counts exactly and is the one to use where about 4 ns a
-/// pair of allocation and free can be paid; this one costs about 1 ns, and at most
+/// [`Alloc`](crate::Alloc) counts exactly and is the one to use where some ns a pair
+/// of allocation and free can be paid; this one costs under 1 ns, and at most
 /// a hundredth of the memory.
 #[derive(Debug, Default)]
 pub struct SampledAlloc<A = System>(A);

@@ -491,3 +491,46 @@ fn a_sampled_block_may_become_large() {
     // Of both kinds, or this shows half of it.
     assert!((1..1_000).contains(&counted));
 }
+
+/// A thread's locals may free and allocate after its hand was emptied, or before.
+#[test]
+fn the_last_frees_of_a_thread_are_booked() {
+    static ALLOC: Alloc = Alloc::system();
+
+    /// Frees a block when it goes, and allocates and frees one more.
+    struct Last(std::cell::Cell<Option<usize>>);
+
+    const LAYOUT: Layout = Layout::new::<[u8; 500]>();
+
+    impl Drop for Last {
+        fn drop(&mut self) {
+            // SAFETY: live blocks of this allocator and layout.
+            unsafe {
+                if let Some(block) = self.0.take() {
+                    ALLOC.dealloc(std::ptr::with_exposed_provenance_mut(block), LAYOUT);
+                }
+                ALLOC.dealloc(ALLOC.alloc(LAYOUT), LAYOUT);
+            }
+        }
+    }
+
+    thread_local! {
+        static LAST: Last = const { Last(std::cell::Cell::new(None)) };
+    }
+
+    let _turn = turn();
+    let unowned = base_bytes(Base::Unowned);
+    for local_comes_first in [false, true] {
+        let program = move || {
+            if local_comes_first {
+                LAST.with(|_| ());
+            }
+            // SAFETY: the size is not zero.
+            let block = unsafe { ALLOC.alloc(LAYOUT) };
+            LAST.with(|last| last.0.set(Some(block.expose_provenance())));
+        };
+        // Joined by its handle, which waits for its locals.
+        thread::spawn(program).join().unwrap();
+        assert_eq!(base_bytes(Base::Unowned), unowned);
+    }
+}
