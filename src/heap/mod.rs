@@ -25,6 +25,7 @@ mod block;
 pub(crate) mod cell;
 mod exact;
 mod hand;
+mod random;
 mod sampled;
 pub(crate) mod slots;
 mod tag;

@@ -15,11 +15,11 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::ptr;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::block::{TAG, set_tag_before, set_tag_behind, tag_before, tag_behind, with_tag_behind};
 use super::cell;
 use super::hand::{self, Accounting, with_hand};
+use super::random::Random;
 use super::tag::Tag;
 
 /// Mean bytes between two samples. Fixed, since a free must find the weight that
@@ -75,13 +75,12 @@ impl<A> SampledAlloc<A> {
 struct Sampler {
     /// Bytes to go; below zero when a sample is due.
     to_go: Cell<i64>,
-    /// State of the random numbers, zero before the first.
-    random: Cell<u64>,
+    random: Random,
 }
 
 thread_local! {
     static SAMPLER: Sampler = const {
-        Sampler { to_go: Cell::new(0), random: Cell::new(0) }
+        Sampler { to_go: Cell::new(0), random: Random::new() }
     };
 }
 
@@ -98,48 +97,22 @@ impl Sampler {
     /// Whether a block that exhausted the distance is to be counted, and the next
     /// distance. Only a thread's first block is not.
     fn is_due(&self, size: usize) -> bool {
-        if self.random.get() == 0 {
+        if self.random.is_new() {
             hand::note_accounting(Accounting::Sampled);
-            self.random.set(seed());
-            self.to_go
-                .set(self.gap().wrapping_sub_unsigned(size as u64));
+            let gap = self.random.gap(INTERVAL).cast_signed();
+            self.to_go.set(gap.wrapping_sub_unsigned(size as u64));
             if self.to_go.get() >= 0 {
                 return false;
             }
         }
-        self.to_go.set(self.gap());
+        self.to_go.set(self.random.gap(INTERVAL).cast_signed());
         true
     }
-
-    /// A distance, exponentially distributed.
-    fn gap(&self) -> i64 {
-        // SplitMix64 (Steele, Lea and Flood, 2014): it needs no more than a word,
-        // and any seed will do.
-        let state = self.random.get().wrapping_add(0x9E37_79B9_7F4A_7C15);
-        self.random.set(state);
-        let mut bits = state;
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        bits ^= bits >> 31;
-        let uniform = ((bits >> 11) as f64 + 0.5) / (1_u64 << 53) as f64;
-        #[allow(clippy::cast_possible_truncation)] // A few megabytes.
-        let gap = (-uniform.ln() * INTERVAL) as i64;
-        gap
-    }
-}
-
-/// Another number for every thread, and for every start of the program where
-/// addresses are drawn.
-fn seed() -> u64 {
-    static SEEDS: AtomicU64 = AtomicU64::new(0);
-    let nth = SEEDS.fetch_add(0xD1B5_4A32_D192_ED03, Relaxed);
-    let address = SAMPLER.with(|sampler| ptr::from_ref(sampler).addr()) as u64;
-    (nth ^ address) | 1
 }
 
 /// What changes with every allocation of this thread.
 pub(super) fn mark() -> (u64, u64) {
-    SAMPLER.with(|sampler| (sampler.to_go.get().cast_unsigned(), sampler.random.get()))
+    SAMPLER.with(|sampler| (sampler.to_go.get().cast_unsigned(), sampler.random.state()))
 }
 
 /// Bytes that a counted block of this size stands for.

@@ -14,6 +14,7 @@
 //! Claiming a slot may allocate, which is done in the spawn hook. Everything else
 //! is done inside the allocator: no lock, no allocation, no panic.
 
+use crate::lockfree::free_list::FreeList;
 use crate::lockfree::slab::Slab;
 use crate::lockfree::sync::{
     AcqRel, Acquire, AtomicU32, AtomicU64, Relaxed, Release, const_fn, fence,
@@ -36,9 +37,6 @@ const SPENT: u64 = LIVE | ENDED;
 
 /// Bits of a key that name the spawn site; the others are the task's id.
 const SITE_BITS: u32 = 14;
-
-/// No slot: the end of the list of free ones.
-const NONE: u32 = u32::MAX;
 
 /// See the [module](self).
 #[derive(Default)]
@@ -76,10 +74,7 @@ pub(crate) struct SlotTable {
     slots: Slab<Slot>,
     /// Slots ever used.
     used: AtomicU32,
-    /// The first free slot, below a number that changes with every pop, so that
-    /// a slot which came back meanwhile is not taken for unchanged (Treiber,
-    /// "Systems Programming: Coping with Parallelism", 1986).
-    free: AtomicU64,
+    free: FreeList,
 }
 
 impl Key {
@@ -201,7 +196,7 @@ impl SlotTable {
             Self {
                 slots: Slab::new(),
                 used: AtomicU32::new(0),
-                free: AtomicU64::new(NONE as u64),
+                free: FreeList::new(),
             }
         }
     }
@@ -277,30 +272,11 @@ impl SlotTable {
         {
             return;
         }
-        let mut head = self.free.load(Relaxed);
-        loop {
-            slot.link.store(head & u64::from(NONE), Relaxed);
-            let new = (head & !u64::from(NONE)) | u64::from(index);
-            match self.free.compare_exchange(head, new, AcqRel, Relaxed) {
-                Ok(_) => return,
-                Err(changed) => head = changed,
-            }
-        }
+        self.free.push(index, &slot.link);
     }
 
     fn pop(&self) -> Option<(u32, &Slot)> {
-        let mut head = self.free.load(Acquire);
-        loop {
-            #[allow(clippy::cast_possible_truncation)] // The lower half.
-            let index = head as u32;
-            let slot = (index != NONE).then(|| self.get(index)).flatten()?;
-            let pops = (head >> 32).wrapping_add(1) << 32;
-            let new = pops | (slot.link.load(Relaxed) & u64::from(NONE));
-            match self.free.compare_exchange(head, new, AcqRel, Acquire) {
-                Ok(_) => return Some((index, slot)),
-                Err(changed) => head = changed,
-            }
-        }
+        self.free.pop(|index| self.get(index), |slot| &slot.link)
     }
 
     fn grow(&self) -> Option<(u32, &Slot)> {

@@ -2,6 +2,7 @@
 //!
 //! Imports nothing of this crate; the probe and the heap are built on it.
 
+pub(crate) mod free_list;
 pub(crate) mod index;
 pub(crate) mod slab;
 pub(crate) mod sync;

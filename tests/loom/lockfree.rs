@@ -1,5 +1,7 @@
 //! What stands in the place of `src/lockfree`.
 
+#[path = "../../src/lockfree/free_list.rs"]
+pub(crate) mod free_list;
 #[path = "../../src/lockfree/index.rs"]
 pub(crate) mod index;
 #[path = "../../src/lockfree/slab.rs"]

@@ -20,8 +20,10 @@ mod snapshot {
     pub(crate) use tokio_plumber::snapshot::{RuntimeId, SiteId, TaskId};
 }
 
+use lockfree::free_list::FreeList;
 use lockfree::index::{Index, IndexWriter, Lookup};
 use loom::sync::Arc;
+use loom::sync::atomic::AtomicU64;
 use loom::thread;
 use published::{CurrentPoll, LatestSlowPoll, Poll};
 use record::{Birth, Record};
@@ -165,5 +167,47 @@ fn a_slow_poll_is_one_poll() {
         latest.write(&poll(2));
         reader.join().unwrap();
         assert_eq!(latest.read(), Some((2, poll(2))));
+    });
+}
+
+/// A free number is taken by one thread at a time, and none is lost, though it comes
+/// back while another thread is about to take it.
+#[test]
+fn a_free_number_is_given_to_one() {
+    struct Links(FreeList, [AtomicU64; 2]);
+    impl Links {
+        fn push(&self, number: u32) {
+            self.0.push(number, &self.1[number as usize]);
+        }
+        fn pop(&self) -> Option<u32> {
+            let popped = self
+                .0
+                .pop(|number| self.1.get(number as usize), |link| link);
+            popped.map(|(number, _)| number)
+        }
+    }
+    loom::model(|| {
+        let list = Arc::new(Links(
+            FreeList::new(),
+            [AtomicU64::new(0), AtomicU64::new(0)],
+        ));
+        list.push(0);
+        list.push(1);
+        let other = {
+            let list = Arc::clone(&list);
+            thread::spawn(move || list.pop())
+        };
+        let first = list.pop();
+        let second = list.pop();
+        if let Some(first) = first {
+            list.push(first);
+        }
+        let taken = other.join().unwrap();
+        // One of them is back in the list.
+        let mut left = vec![list.pop(), second, taken];
+        left.retain(Option::is_some);
+        left.sort_unstable();
+        left.dedup();
+        assert_eq!(left.len() + usize::from(list.pop().is_some()), 2);
     });
 }
