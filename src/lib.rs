@@ -92,6 +92,8 @@ pub mod dhat;
 mod engine;
 pub mod format;
 mod heap;
+#[cfg(feature = "heap-profile")]
+pub mod heap_profile;
 mod lockfree;
 mod probe;
 pub mod report;

@@ -225,7 +225,7 @@ fn zombie_message(zombies: &ZombieEvidence) -> String {
 }
 
 /// Where a site is, for a snapshot.
-pub(super) fn location(site: SiteId) -> Location {
+pub(crate) fn location(site: SiteId) -> Location {
     match SITES.location(site) {
         Some(location) => Location {
             file: location.file().to_owned(),

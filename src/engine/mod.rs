@@ -42,6 +42,9 @@ use memory::Memory;
 use memory_past::MemoryPast;
 use stalled_poll::{Reading, StalledPoll, Threads};
 
+#[cfg(feature = "heap-profile")]
+pub(crate) use findings::location;
+
 /// Time between two samples of all counters.
 const SAMPLE: Duration = Duration::from_millis(100);
 

@@ -14,6 +14,7 @@ use std::cell::Cell;
 use super::account::Opening;
 use super::block::{set_tag_behind, tag_behind};
 use super::hand::{self, Accounting, SLOTS, with_hand};
+use super::profile;
 use super::sampled;
 use super::slots::{Change, Key};
 use super::tag::Tag;
@@ -118,8 +119,9 @@ pub(crate) fn open(key: Key, cell: NewCell) -> Opening {
         // until the hook returns. No other thread reads the word before that.
         let old = unsafe {
             let old = tag_behind(block, size);
-            set_tag_behind(block, size, Tag::cell_of(index));
-            old
+            let tag = profile::taken_over(old, Tag::cell_of(index), key);
+            set_tag_behind(block, size, tag);
+            profile::without_sample(old)
         };
         match hand::accounting() {
             Some(Accounting::Sampled) => sampled::hand_over(old, size),

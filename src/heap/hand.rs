@@ -21,6 +21,7 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
 use super::account::Account;
+use super::profile::{self, Sampling};
 use super::slots::{Change, Key, Slot, SlotTable};
 use super::tag::{BASES, Base, Named, Tag};
 
@@ -93,6 +94,8 @@ pub(super) struct Hand {
     base_freed: Cell<u64>,
     state: Cell<State>,
 
+    sampling: Sampling,
+
     /// Which of `others` are in use, a bit each.
     others_used: Cell<u16>,
     others: [Cell<(u32, u64)>; OTHERS],
@@ -160,6 +163,7 @@ impl Hand {
             base_allocated: Cell::new(0),
             base_freed: Cell::new(0),
             state: Cell::new(State::New),
+            sampling: Sampling::new(),
             others_used: Cell::new(0),
             others: [const { Cell::new((0, 0)) }; OTHERS],
         }
@@ -171,7 +175,7 @@ impl Hand {
         let allocated = self.allocated.get() + size as u64;
         self.allocated.set(allocated);
         if allocated > self.allocated_limit.get() {
-            self.allocated_slow();
+            return self.allocated_slow(size);
         }
         self.tag.get()
     }
@@ -186,7 +190,7 @@ impl Hand {
                 self.freed_slow();
             }
         } else {
-            self.freed_of_other(tag, size as u64);
+            self.freed_of_other(tag, size);
         }
     }
 
@@ -199,6 +203,7 @@ impl Hand {
             self.allocated(to)
         } else {
             self.freed(tag.plain(), from - to);
+            profile::shrunk(tag, to);
             tag
         }
     }
@@ -223,13 +228,22 @@ impl Hand {
             State::Ready => (IN_HAND, IN_HAND),
             State::New | State::Ending => (0, 0),
         };
-        self.allocated_limit.set(allocated);
+        self.allocated_limit.set(self.sampling.limit(allocated));
         self.freed_limit.set(freed);
+    }
+
+    /// Sets the bytes that the current owner has allocated, of which no one was
+    /// allocated just now.
+    #[inline(always)]
+    fn set_allocated(&self, bytes: u64) -> u64 {
+        let before = self.allocated.replace(bytes);
+        self.sampling.moved(before, bytes);
+        before
     }
 
     #[cold]
     #[inline(never)]
-    fn allocated_slow(&self) {
+    fn allocated_slow(&self, size: usize) -> Tag {
         if self.state.get() == State::New {
             note_accounting(Accounting::Exact);
             self.get_ready();
@@ -242,7 +256,20 @@ impl Hand {
                 self.lose_task();
             }
         }
+        let due = self.sampling.is_due(self.allocated.get(), size);
+        self.set_limits();
         self.publish_beyond_limits();
+        // Last of all: the hand is as it should be, whatever sampling does.
+        let tag = self.tag.get();
+        if due {
+            return self.sampling.mark(tag, size, self.key());
+        }
+        tag
+    }
+
+    /// Names the task that is polled.
+    fn key(&self) -> Option<Key> {
+        self.task.get().map(|owner| owner.key)
     }
 
     #[cold]
@@ -269,13 +296,13 @@ impl Hand {
         let (allocated, freed) = (self.allocated.get(), self.freed.get());
         self.task.set(None);
         self.take_base_up();
-        self.allocated.set(self.allocated.get() + allocated);
+        self.set_allocated(self.allocated.get() + allocated);
         self.freed.set(self.freed.get() + freed);
     }
 
     fn take_base_up(&self) {
         self.publications.set(self.publications.get() + 1);
-        self.allocated.set(self.base_allocated.replace(0));
+        self.set_allocated(self.base_allocated.replace(0));
         self.freed.set(self.base_freed.replace(0));
         self.tag.set(Tag::base(self.base.get()));
         self.set_limits();
@@ -284,7 +311,8 @@ impl Hand {
     /// Publishes the current owner's figures, and keeps its hold.
     fn publish_current(&self) {
         self.publications.set(self.publications.get() + 1);
-        let (allocated, freed) = (self.allocated.replace(0), self.freed.replace(0));
+        let (allocated, freed) = (self.set_allocated(0), self.freed.replace(0));
+        self.set_limits();
         let change = Change::net(allocated, freed);
         match self.task.get() {
             None => {
@@ -321,7 +349,7 @@ impl Hand {
         if self.task.get().is_some() {
             self.leave();
         }
-        self.base_allocated.set(self.allocated.replace(0));
+        self.base_allocated.set(self.set_allocated(0));
         self.base_freed.set(self.freed.replace(0));
         self.publications.set(self.publications.get() + 1);
         self.tag.set(Tag::slot(index));
@@ -346,11 +374,12 @@ impl Hand {
         }
         self.task.set(None);
         self.publications.set(self.publications.get() + 1);
-        self.allocated.set(self.base_allocated.replace(0));
+        self.set_allocated(self.base_allocated.replace(0));
         self.freed.set(self.base_freed.replace(0));
         self.tag.set(Tag::base(self.base.get()));
         // As `set_limits` has it for no task.
-        self.allocated_limit.set(self.freed_limit.get());
+        self.allocated_limit
+            .set(self.sampling.limit(self.freed_limit.get()));
     }
 
     /// Publishes what a poll allocated and freed, and gives its hold back.
@@ -406,7 +435,7 @@ impl Hand {
     fn put_aside(&self) -> Aside {
         let aside = Aside {
             tag: self.tag.replace(Tag::base(Base::Plumber)),
-            allocated: self.allocated.replace(0),
+            allocated: self.set_allocated(0),
             freed: self.freed.replace(0),
             task: self.task.take(),
             holds: self.holds.replace(false),
@@ -423,7 +452,7 @@ impl Hand {
             self.publish_current();
         }
         self.tag.set(aside.tag);
-        self.allocated.set(aside.allocated);
+        self.set_allocated(aside.allocated);
         self.freed.set(aside.freed);
         self.task.set(aside.task);
         self.holds.set(aside.holds);
@@ -438,7 +467,10 @@ impl Hand {
     pub(super) fn hand_over(&self, size: usize) {
         let size = size as u64;
         match self.allocated.get().checked_sub(size) {
-            Some(allocated) => self.allocated.set(allocated),
+            Some(allocated) => {
+                self.set_allocated(allocated);
+                self.set_limits();
+            }
             // It was published meanwhile.
             None => self.freed.set(self.freed.get() + size),
         }
@@ -449,9 +481,15 @@ impl Hand {
         (self.allocated.get(), self.publications.get())
     }
 
-    /// Books a sampled block that stands for this many bytes, at once, and returns
-    /// how to mark it.
-    pub(super) fn sampled(&self, weight: u64) -> Tag {
+    /// Books a block that was counted with this probability, for as many bytes as it
+    /// stands for, at once, and returns how to mark it.
+    pub(super) fn sampled(&self, size: usize, weight: u64, probability: f64) -> Tag {
+        let tag = self.counted(weight);
+        self.sampling
+            .mark_counted(tag, size, probability, self.key())
+    }
+
+    fn counted(&self, weight: u64) -> Tag {
         if let Some(owner) = self.task.get() {
             if owner.slot.hold(&SLOTS, owner.index, owner.key) {
                 let change = Change::net(weight, 0).and_release();
@@ -467,7 +505,13 @@ impl Hand {
 
     #[cold]
     #[inline(never)]
-    fn freed_of_other(&self, tag: Tag, size: u64) {
+    fn freed_of_other(&self, tag: Tag, bytes: usize) {
+        let size = bytes as u64;
+        profile::give_back(tag);
+        let tag = profile::without_sample(tag);
+        if cfg!(feature = "heap-profile") && tag == self.tag.get() {
+            return self.freed(tag, bytes);
+        }
         if tag.is_cell() {
             return cell_freed(tag, size);
         }
@@ -536,6 +580,7 @@ pub(super) fn cell_freed(tag: Tag, size: u64) {
 
 /// Books a free of a sampled block that stood for this many bytes.
 pub(super) fn unsampled(tag: Tag, weight: u64) {
+    profile::give_back(tag);
     match tag.named() {
         Named::Base(base) => {
             BASE_SLOTS[base as usize].add(Change::net(0, weight));

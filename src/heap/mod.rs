@@ -25,6 +25,8 @@ mod block;
 pub(crate) mod cell;
 mod exact;
 mod hand;
+#[cfg_attr(not(feature = "heap-profile"), path = "no_profile.rs")]
+pub(crate) mod profile;
 mod random;
 mod sampled;
 pub(crate) mod slots;

@@ -19,6 +19,7 @@ use std::ptr;
 use super::block::{TAG, set_tag_before, set_tag_behind, tag_before, tag_behind, with_tag_behind};
 use super::cell;
 use super::hand::{self, Accounting, with_hand};
+use super::profile;
 use super::random::Random;
 use super::tag::Tag;
 
@@ -115,15 +116,24 @@ pub(super) fn mark() -> (u64, u64) {
     SAMPLER.with(|sampler| (sampler.to_go.get().cast_unsigned(), sampler.random.state()))
 }
 
+/// The probability that a block of this size is counted.
+fn probability(size: usize) -> f64 {
+    if size >= LARGE {
+        1.0
+    } else {
+        -(-(size as f64) / INTERVAL).exp_m1()
+    }
+}
+
 /// Bytes that a counted block of this size stands for.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Positive, and small.
 fn weight(size: usize) -> u64 {
-    if size >= LARGE {
-        return size as u64;
-    }
-    let size = size as f64;
-    let probability = -(-size / INTERVAL).exp_m1();
-    (size / probability).round() as u64
+    (size as f64 / probability(size)).round() as u64
+}
+
+/// Books a block that is counted and returns how to mark it.
+fn count(size: usize) -> Tag {
+    with_hand(|hand| hand.sampled(size, weight(size), probability(size)))
 }
 
 /// Bytes of one standard deviation, at most, for so many estimated bytes.
@@ -317,7 +327,7 @@ impl<A: GlobalAlloc> SampledAlloc<A> {
                     sampler.is_due(size);
                 }
             });
-            let tag = with_hand(|hand| hand.sampled(weight(size)));
+            let tag = count(size);
             set_tag_behind(block, size, tag);
             block
         }
@@ -348,9 +358,11 @@ impl<A: GlobalAlloc> SampledAlloc<A> {
             }
             let tag = if to > from {
                 hand::unsampled(tag, weight(from));
-                with_hand(|hand| hand.sampled(weight(to)))
+                count(to)
             } else {
-                hand::unsampled(tag, weight(from) - weight(to));
+                let rest = profile::without_sample(tag);
+                hand::unsampled(rest, weight(from) - weight(to));
+                profile::shrunk(tag, to);
                 tag
             };
             set_tag_behind(block, to, tag);
@@ -381,7 +393,7 @@ unsafe fn place(layout: Layout, due: bool, alloc: impl FnOnce(Layout) -> *mut u8
         // SAFETY: the block is larger by the tag, and aligned to 16.
         return unsafe {
             let block = start.add(TAG);
-            set_tag_before(block, with_hand(|hand| hand.sampled(weight(size))));
+            set_tag_before(block, count(size));
             block
         };
     }
@@ -393,7 +405,7 @@ unsafe fn place(layout: Layout, due: bool, alloc: impl FnOnce(Layout) -> *mut u8
         return block;
     }
     let tag = if due || size >= LARGE {
-        with_hand(|hand| hand.sampled(weight(size)))
+        count(size)
     } else {
         Tag::UNCOUNTED
     };

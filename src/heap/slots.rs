@@ -82,11 +82,22 @@ impl Key {
         Self(task.0 << SITE_BITS | u64::from(site.0) & ((1 << SITE_BITS) - 1))
     }
 
-    fn task(self) -> TaskId {
+    /// Never below `1 << SITE_BITS`, since ids of tasks start at one.
+    #[cfg(feature = "heap-profile")]
+    pub(crate) fn word(self) -> u64 {
+        self.0
+    }
+
+    #[cfg(feature = "heap-profile")]
+    pub(crate) fn from_word(word: u64) -> Self {
+        Self(word)
+    }
+
+    pub(crate) fn task(self) -> TaskId {
         TaskId(self.0 >> SITE_BITS)
     }
 
-    fn site(self) -> SiteId {
+    pub(crate) fn site(self) -> SiteId {
         #[allow(clippy::cast_possible_truncation)] // It has 14 bits.
         SiteId((self.0 & ((1 << SITE_BITS) - 1)) as u32)
     }

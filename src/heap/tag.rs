@@ -28,7 +28,9 @@ const CELL: u64 = 1 << 63;
 /// The block is not counted: the sampling passed it over.
 const UNCOUNTED: u64 = 1 << 62;
 /// Bits of the number of a stack sample, one up; zero for none.
+#[cfg(feature = "heap-profile")]
 const SAMPLE_SHIFT: u32 = 32;
+#[cfg(feature = "heap-profile")]
 const SAMPLE: u64 = 0x3FFF_FFFF << SAMPLE_SHIFT;
 
 /// Whom a tag names.
@@ -56,11 +58,15 @@ impl Tag {
     }
 
     /// This owner, and a stack sample to give back with the block.
-    pub(super) fn with_sample(self, sample: Option<u32>) -> Self {
-        match sample {
-            Some(sample) => Self(self.0 | (u64::from(sample) + 1) << SAMPLE_SHIFT & SAMPLE),
-            None => self,
-        }
+    #[cfg(feature = "heap-profile")]
+    pub(super) fn with_sample(self, sample: u32) -> Self {
+        Self(self.0 | (u64::from(sample) + 1) << SAMPLE_SHIFT & SAMPLE)
+    }
+
+    /// The same without a stack sample.
+    #[cfg(feature = "heap-profile")]
+    pub(super) fn without_sample(self) -> Self {
+        Self(self.0 & !SAMPLE)
     }
 
     pub(super) const fn from_word(word: u64) -> Self {
@@ -80,6 +86,7 @@ impl Tag {
     }
 
     /// The stack sample of the block.
+    #[cfg(feature = "heap-profile")]
     pub(super) fn sample(self) -> Option<u32> {
         #[allow(clippy::cast_possible_truncation)] // It has 30 bits.
         let sample = ((self.0 & SAMPLE) >> SAMPLE_SHIFT) as u32;
@@ -119,12 +126,20 @@ mod tests {
         let cell = Tag::cell_of(41);
         assert_eq!(cell.named(), Named::Slot(41));
         assert!(cell.is_cell() && cell.is_counted());
-        assert_eq!(cell.sample(), None);
-        let sampled = Tag::slot(41).with_sample(Some((1 << 30) - 2));
+        assert!(!Tag::UNCOUNTED.is_counted());
+    }
+
+    #[test]
+    #[cfg(feature = "heap-profile")]
+    fn a_tag_keeps_a_sample() {
+        assert_eq!(Tag::cell_of(41).sample(), None);
+        let sampled = Tag::slot(41).with_sample((1 << 30) - 2);
         assert_eq!(sampled.sample(), Some((1 << 30) - 2));
         assert!(!sampled.is_cell() && sampled.is_counted());
         assert_eq!(sampled.plain(), Tag::slot(41));
         assert_eq!(sampled.named(), Named::Slot(41));
-        assert!(!Tag::UNCOUNTED.is_counted());
+        let cell = Tag::cell_of(41);
+        assert_eq!(cell.with_sample(0).sample(), Some(0));
+        assert_eq!(cell.with_sample(0).without_sample(), cell);
     }
 }

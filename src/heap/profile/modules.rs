@@ -1,0 +1,186 @@
+//! The modules that are loaded into this process, and how to unwind their code.
+//!
+//! All is taken from memory, as the loader has it: no file is read, and one that was
+//! replaced or deleted since does not matter.
+
+use std::borrow::Cow;
+use std::ffi::{CStr, OsStr, c_int, c_void};
+use std::ops::Range;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::{ptr, slice};
+
+use framehop::{ExplicitModuleSectionInfo, Module};
+
+use super::Mapped;
+
+/// Unwind information of a module. That of the program itself stays where it is; that
+/// of libraries is copied, since they may be unloaded while a stack is unwound.
+pub(super) type Data = Cow<'static, [u8]>;
+
+/// The encoding of the pointer to `.eh_frame` that linkers use: four bytes, signed,
+/// relative to where they are (`DW_EH_PE_pcrel | DW_EH_PE_sdata4`).
+const RELATIVE: u8 = 0x1B;
+
+/// How often modules were loaded and unloaded.
+pub(super) type Generation = (u64, u64);
+
+/// The modules, in the order of their addresses.
+pub(crate) fn mapped() -> Vec<Mapped> {
+    let mut list = Vec::new();
+    each(|module| {
+        list.push(Mapped {
+            path: module.path(),
+            addresses: module.addresses(),
+        });
+        true
+    });
+    list.sort_by_key(|module| module.addresses.start);
+    list
+}
+
+/// How often the list has changed.
+pub(super) fn generation() -> Generation {
+    let mut generation = (0, 0);
+    each(|module| {
+        generation = (module.info.dlpi_adds, module.info.dlpi_subs);
+        false
+    });
+    generation
+}
+
+/// What the unwinder has to know of each.
+pub(super) fn unwindable() -> Vec<Module<Data>> {
+    let mut list = Vec::new();
+    each(|module| {
+        list.extend(module.unwindable());
+        true
+    });
+    list
+}
+
+/// A module, while the loader shows it.
+struct Shown<'a> {
+    info: &'a libc::dl_phdr_info,
+    headers: &'a [libc::Elf64_Phdr],
+    is_program: bool,
+}
+
+impl Shown<'_> {
+    fn path(&self) -> PathBuf {
+        let own = || std::env::current_exe().unwrap_or_default();
+        if self.is_program || self.info.dlpi_name.is_null() {
+            return own();
+        }
+        // SAFETY: the loader's name of the module ends with a nul, and stays while
+        // the module is shown.
+        let name = unsafe { CStr::from_ptr(self.info.dlpi_name) };
+        OsStr::from_bytes(name.to_bytes()).into()
+    }
+
+    /// The address of what the file says is at `address`.
+    fn moved(&self, address: u64) -> u64 {
+        self.info.dlpi_addr.wrapping_add(address)
+    }
+
+    fn loaded(&self) -> impl Iterator<Item = &libc::Elf64_Phdr> {
+        let headers = self.headers.iter();
+        headers.filter(|header| header.p_type == libc::PT_LOAD)
+    }
+
+    fn addresses(&self) -> Range<u64> {
+        let starts = self.loaded().map(|header| header.p_vaddr);
+        let ends = self.loaded().map(|header| header.p_vaddr + header.p_memsz);
+        self.moved(starts.min().unwrap_or(0))..self.moved(ends.max().unwrap_or(0))
+    }
+
+    /// The bytes from an address of the file to the end of its segment.
+    fn bytes_from(&self, start: u64) -> Option<(Range<u64>, Data)> {
+        let segment = self.loaded().find(|header| {
+            let end = header.p_vaddr + header.p_filesz;
+            header.p_flags & libc::PF_R != 0 && (header.p_vaddr..end).contains(&start)
+        })?;
+        let end = segment.p_vaddr + segment.p_filesz;
+        let len = usize::try_from(end - start).ok()?;
+        let first: *const u8 =
+            ptr::with_exposed_provenance(usize::try_from(self.moved(start)).ok()?);
+        let data = if self.is_program && segment.p_flags & libc::PF_W == 0 {
+            // SAFETY: this part of the program's file is mapped for reading only, and
+            // the program is never unloaded.
+            Cow::Borrowed(unsafe { slice::from_raw_parts(first, len) })
+        } else {
+            // SAFETY: it is mapped for reading, and not unloaded while the loader
+            // shows it; only its bytes' copy is kept.
+            Cow::Owned(unsafe { slice::from_raw_parts(first, len) }.to_vec())
+        };
+        Some((start..end, data))
+    }
+
+    fn unwindable(&self) -> Option<Module<Data>> {
+        let header = self
+            .headers
+            .iter()
+            .find(|header| header.p_type == libc::PT_GNU_EH_FRAME)?;
+        let (_, bytes) = self.bytes_from(header.p_vaddr)?;
+        let len = usize::try_from(header.p_memsz).ok()?;
+        let index = match bytes {
+            Cow::Borrowed(bytes) => Cow::Borrowed(bytes.get(..len)?),
+            Cow::Owned(mut bytes) => {
+                bytes.truncate(len);
+                bytes.shrink_to_fit();
+                Cow::Owned(bytes)
+            }
+        };
+        // Version 1, the encodings of three fields, and the first of them.
+        let &[1, RELATIVE, _, _, a, b, c, d] = index.first_chunk()? else {
+            return None;
+        };
+        let distance = i64::from(i32::from_le_bytes([a, b, c, d]));
+        let frames_at = (header.p_vaddr + 4).wrapping_add_signed(distance);
+        let (frames_range, frames) = self.bytes_from(frames_at)?;
+        Some(Module::new(
+            self.path().to_string_lossy().into_owned(),
+            self.addresses(),
+            self.info.dlpi_addr,
+            ExplicitModuleSectionInfo {
+                eh_frame_svma: Some(frames_range),
+                eh_frame: Some(frames),
+                eh_frame_hdr_svma: Some(header.p_vaddr..header.p_vaddr + header.p_memsz),
+                eh_frame_hdr: Some(index),
+                ..ExplicitModuleSectionInfo::default()
+            },
+        ))
+    }
+}
+
+/// Shows every module until `visit` returns `false`.
+fn each<F: FnMut(&Shown<'_>) -> bool>(visit: F) {
+    struct Visit<F>(F, bool);
+    unsafe extern "C" fn show<F: FnMut(&Shown<'_>) -> bool>(
+        info: *mut libc::dl_phdr_info,
+        _size: usize,
+        visit: *mut c_void,
+    ) -> c_int {
+        // SAFETY: the loader gives a description that is valid during this call, and
+        // passes on the pointer that it was given below.
+        let (info, visit) = unsafe { (&*info, &mut *visit.cast::<Visit<F>>()) };
+        let headers = if info.dlpi_phdr.is_null() {
+            &[][..]
+        } else {
+            // SAFETY: that many program headers are there, mapped with the module.
+            unsafe { slice::from_raw_parts(info.dlpi_phdr, usize::from(info.dlpi_phnum)) }
+        };
+        let shown = Shown {
+            info,
+            headers,
+            // The program comes first.
+            is_program: std::mem::replace(&mut visit.1, false),
+        };
+        c_int::from(!(visit.0)(&shown))
+    }
+    let mut visit = Visit(visit, true);
+    // SAFETY: the function is for this type of visit, which outlives the call.
+    unsafe {
+        libc::dl_iterate_phdr(Some(show::<F>), ptr::from_mut(&mut visit).cast());
+    }
+}
