@@ -2,12 +2,16 @@
 
 #[path = "../../src/heap/account.rs"]
 pub(crate) mod account;
+#[path = "../../src/heap/profile/entry.rs"]
+pub(crate) mod entry;
 #[path = "../../src/heap/slots.rs"]
 pub(crate) mod slots;
 
+use loom::sync::Arc;
 use loom::thread;
 
 use crate::snapshot::{SiteId, TaskId};
+use entry::Entry;
 use slots::{Change, Key, SlotTable};
 
 fn nothing() -> Change {
@@ -121,5 +125,31 @@ fn a_balance_is_one_tasks() {
         table.publish(index, table.get(index).unwrap(), Change::net(0, 1));
         table.reuse(key(2), Change::net(2, 0)).unwrap();
         reading.join().unwrap();
+    });
+}
+
+/// What is read of a sample belongs to one block, though its entry is given back and
+/// filled anew meanwhile.
+#[test]
+fn a_sample_is_one_blocks() {
+    fn fill(entry: &Entry, block: u64) {
+        entry.fill(block, 1.0, block, |frame| frame(block) && frame(block));
+    }
+    model(|| {
+        let entry = Arc::new(Entry::default());
+        fill(&entry, 1);
+        let reading = {
+            let entry = Arc::clone(&entry);
+            thread::spawn(move || {
+                if let Some(facts) = entry.read() {
+                    assert_eq!(facts.frames, [facts.size; 2]);
+                    assert_eq!(facts.owner, facts.size);
+                }
+            })
+        };
+        entry.clear();
+        fill(&entry, 2);
+        reading.join().unwrap();
+        assert_eq!(entry.read().unwrap().size, 2);
     });
 }
