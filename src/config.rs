@@ -14,6 +14,13 @@ const MAX_STALL_MS: u64 = 3_600_000;
 
 const STALL_MS: &str = "PLUMBER_STALL_MS";
 const INSTRUMENT: &str = "PLUMBER_INSTRUMENT";
+const HEAP_PROFILE: &str = "PLUMBER_HEAP_PROFILE";
+
+const HEAP_PROFILE_ACCEPTED: &str = if cfg!(feature = "heap-profile") {
+    "off, on, or the mean bytes between two samples, such as 512KiB"
+} else {
+    "only off, since tokio-plumber is built without its feature heap-profile"
+};
 
 /// The settings of an instrumented runtime.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +33,11 @@ pub struct Config {
     /// than an hour counts as an hour. `PLUMBER_STALL_MS` in milliseconds, `0`
     /// for none.
     pub stall_threshold: Option<Duration>,
+    /// Mean bytes between two samples of a heap profile; `None` or zero takes none.
+    /// `PLUMBER_HEAP_PROFILE` as `off`, `on` or with a unit, such as `512KiB`. See
+    /// [`heap_profile`](crate::heap_profile).
+    #[cfg(feature = "heap-profile")]
+    pub heap_profile: Option<u64>,
 }
 
 impl Default for Config {
@@ -33,6 +45,8 @@ impl Default for Config {
         Self {
             instrument: true,
             stall_threshold: Some(DEFAULT_STALL_THRESHOLD),
+            #[cfg(feature = "heap-profile")]
+            heap_profile: None,
         }
     }
 }
@@ -113,6 +127,18 @@ impl Config {
             }
             _ => false,
         });
+        read(HEAP_PROFILE, HEAP_PROFILE_ACCEPTED, &mut |value| {
+            #[cfg(feature = "heap-profile")]
+            if let Some(interval) = heap_profile(value) {
+                self.heap_profile = Some(interval);
+                return true;
+            }
+            value == "off"
+        });
+        #[cfg(feature = "heap-profile")]
+        {
+            self.heap_profile = self.heap_profile.filter(|interval| *interval > 0);
+        }
         let longest = Duration::from_millis(MAX_STALL_MS);
         let threshold = self
             .stall_threshold
@@ -122,9 +148,63 @@ impl Config {
     }
 }
 
+/// Zero for `off`; `None` for what is not accepted.
+#[cfg(feature = "heap-profile")]
+fn heap_profile(value: &str) -> Option<u64> {
+    match value {
+        "off" => return Some(0),
+        "on" => return Some(crate::heap_profile::DEFAULT_INTERVAL),
+        _ => {}
+    }
+    let digits = value.find(|c: char| !c.is_ascii_digit());
+    let (number, unit) = value.split_at(digits.unwrap_or(value.len()));
+    let unit = match unit.trim_start() {
+        "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        // A number alone may be meant in any unit.
+        _ => return None,
+    };
+    let interval = number.parse::<u64>().ok()?.checked_mul(unit)?;
+    (interval > 0).then_some(interval)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[cfg(feature = "heap-profile")]
+    fn a_heap_profile_has_an_interval() {
+        let set = |value| with(&[(HEAP_PROFILE, value)]).0.heap_profile;
+        assert_eq!(set("on"), Some(512 * 1024));
+        assert_eq!(set("off"), None);
+        assert_eq!(set("64KiB"), Some(64 * 1024));
+        assert_eq!(set("2 MiB"), Some(2 << 20));
+        for value in [
+            "", "0", "0KiB", "-1KiB", "64", "64KB", "1.5MiB", "KiB", "yes",
+        ] {
+            let (config, errors) = with(&[(HEAP_PROFILE, value)]);
+            assert_eq!(config.heap_profile, None);
+            let expected = format!(
+                "PLUMBER_HEAP_PROFILE={value:?} is not accepted: off, on, or the mean bytes \
+                 between two samples, such as 512KiB"
+            );
+            assert_eq!(errors, [expected]);
+        }
+    }
+
+    #[test]
+    #[cfg(not(feature = "heap-profile"))]
+    fn a_heap_profile_needs_its_feature() {
+        assert!(with(&[(HEAP_PROFILE, "off")]).1.is_empty());
+        let (_, errors) = with(&[(HEAP_PROFILE, "on")]);
+        assert!(
+            errors[0].contains("without its feature heap-profile"),
+            "{errors:?}"
+        );
+    }
 
     fn with(variables: &[(&str, &str)]) -> (Config, Vec<String>) {
         let (config, errors) = Config::default().overridden(|name| {

@@ -66,6 +66,9 @@
 //!   a service that has none; it brings ratatui and crossterm.
 //! - **dhat**: [`dhat`], a recipe for tests that say which lines allocated what a
 //!   test left. Leave it off in production; it brings dhat.
+//! - **heap-profile**: [`heap_profile`], which lines allocated what is in use, from
+//!   sampled stacks. Leave it off where nobody will ask; it brings framehop, backtrace
+//!   and prost.
 //! - **test-util**: [`runtime::Builder::start_paused`]. Leave it off in
 //!   production, since it makes Tokio's clock pausable.
 //! - **io-uring**, **schedule-latency**: Tokio's features of the same name, for
@@ -80,7 +83,12 @@
 
 // The features above name what they add.
 #![cfg_attr(
-    not(all(feature = "dashboard", feature = "dhat", feature = "test-util")),
+    not(all(
+        feature = "dashboard",
+        feature = "dhat",
+        feature = "heap-profile",
+        feature = "test-util"
+    )),
     allow(rustdoc::broken_intra_doc_links)
 )]
 

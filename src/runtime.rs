@@ -80,6 +80,15 @@ impl Instrument {
         self
     }
 
+    /// Profiles the heap of the process, with so many bytes between two samples on
+    /// average; `None` does not. See [`heap_profile`](crate::heap_profile).
+    #[cfg(feature = "heap-profile")]
+    #[must_use]
+    pub fn heap_profile(mut self, interval: Option<u64>) -> Self {
+        self.config.heap_profile = interval;
+        self
+    }
+
     /// Sets the probe's hooks on `builder`; see [`instrument`].
     pub fn install(self, builder: &mut tokio::runtime::Builder) {
         let facts = RuntimeFacts {
@@ -102,6 +111,10 @@ fn install(
 ) -> Option<Arc<Recorder>> {
     let (config, errors) = config.overridden(|name| std::env::var_os(name));
     engine::note_config_errors(errors);
+    #[cfg(feature = "heap-profile")]
+    if let Some(interval) = config.heap_profile {
+        engine::note_heap_profile(crate::heap_profile::start(interval));
+    }
     if !config.instrument {
         engine::note_bare_runtime();
         #[cfg(tokio_unstable)]
@@ -282,6 +295,16 @@ impl Builder {
     /// [`DEFAULT_STALL_THRESHOLD`]: crate::config::DEFAULT_STALL_THRESHOLD
     pub fn stall_threshold(&mut self, threshold: Option<Duration>) -> &mut Self {
         self.config.stall_threshold = threshold;
+        self
+    }
+
+    /// Profiles the heap of the process from when the runtime is built, with so many
+    /// bytes between two samples on average; `None` does not, and does not end a
+    /// profile that was started before. Overridden by `PLUMBER_HEAP_PROFILE`. Default:
+    /// `None`. See [`heap_profile`](crate::heap_profile).
+    #[cfg(feature = "heap-profile")]
+    pub fn heap_profile(&mut self, interval: Option<u64>) -> &mut Self {
+        self.config.heap_profile = interval;
         self
     }
 

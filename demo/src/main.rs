@@ -6,6 +6,7 @@ mod answer;
 mod cli;
 mod fetch;
 mod heap;
+mod heap_profile;
 mod latency;
 mod load;
 mod panics;
@@ -78,8 +79,10 @@ fn demonstrate(options: &Options) -> Result<ExitCode> {
     let planned = plan.scenarios.len();
     // First of all, so that a taken port is said before the screen changes.
     let port = service::listen(plan.service_port)?;
-    let with_dashboard =
-        options.report.is_none() && options.dhat.is_none() && io::stdout().is_terminal();
+    let with_dashboard = options.report.is_none()
+        && options.dhat.is_none()
+        && options.heap_profile.is_none()
+        && io::stdout().is_terminal();
     let dashboard_is_open = Arc::new(AtomicBool::new(with_dashboard));
     let stop = Stop::new();
     stop.on_signals(Arc::clone(&dashboard_is_open))

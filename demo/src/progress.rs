@@ -2,17 +2,20 @@
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio_plumber::format;
 
+use crate::heap_profile::Written;
 use crate::run::Outcome;
 use crate::scenarios::Scenario;
 
 /// It runs in the browser alone; nothing is uploaded.
 const DHAT_VIEWER: &str = "https://nnethercote.github.io/dh_view/dh_view.html";
+
+/// It gets what is loaded into it.
+const PPROF_VIEWER: &str = "https://pprof.me";
 
 /// Shared between the thread that runs the scenarios and the one that shows.
 #[derive(Clone, Debug)]
@@ -73,13 +76,23 @@ impl Progress {
         self.say(&format!("{}\n", summary(outcome)));
     }
 
-    /// The scenario's heap profile is written. dhat itself has said where.
-    pub(crate) fn profiled(&self, file: &Path) {
-        self.say(&format!(
-            "To see which lines allocated what was left, load {} into\n{DHAT_VIEWER}\n\
-             and sort by \"At t-end (bytes)\".\n",
-            file.display()
-        ));
+    /// The scenario's heap profile is written.
+    pub(crate) fn profiled(&self, written: &Written) {
+        self.say(&match written {
+            // dhat itself has said where.
+            Written::Dhat(file) => format!(
+                "To see which lines allocated what was left, load {} into\n{DHAT_VIEWER}\n\
+                 and sort by \"At t-end (bytes)\".\n",
+                file.display()
+            ),
+            Written::Sampled { pprof, folded } => format!(
+                "To see which lines allocated what was left:\n  go tool pprof -http=: {}\n\
+                 or load it into {PPROF_VIEWER} or Polar Signals' viewer. The same for flame \
+                 graph tools is in {}.\n",
+                pprof.display(),
+                folded.display()
+            ),
+        });
     }
 
     /// All scenarios ended.

@@ -9,8 +9,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use tokio_plumber::dhat::Profile;
 
+use crate::heap_profile::{HeapProfile, Written};
 use crate::load::{Load, Tally};
 use crate::panics::Panics;
 use crate::progress::Progress;
@@ -45,6 +45,8 @@ pub(crate) struct Plan {
     pub(crate) service_port: u16,
     /// Where the heap profile of the scenario goes, if dhat makes one.
     pub(crate) dhat: Option<PathBuf>,
+    /// Where the sampled heap profile of the scenario goes, if one is made.
+    pub(crate) heap_profile: Option<PathBuf>,
 }
 
 /// What came of one scenario.
@@ -100,15 +102,19 @@ impl Runner {
             };
             let load = self.load(scenario, &port, &upstreams)?;
             // Before anything is shown: its file may not be writable.
-            let profile = self.plan.dhat.as_ref().map(Profile::start).transpose()?;
+            let profile = match (&self.plan.dhat, &self.plan.heap_profile) {
+                (Some(file), _) => Some(HeapProfile::dhat(file)?),
+                (None, Some(file)) => Some(HeapProfile::sampled(file)?),
+                (None, None) => None,
+            };
             let number = (index + 1, self.plan.scenarios.len());
             self.progress
                 .start(scenario, number, load.duration, load.grace);
             let (outcome, profiled) =
                 self.run_one(scenario, &load, port, &upstreams, hashing, profile)?;
             outcomes.push(outcome);
-            if let Some(file) = profiled? {
-                self.progress.profiled(&file);
+            if let Some(written) = profiled? {
+                self.progress.profiled(&written);
             }
         }
         upstreams.shut_down();
@@ -138,8 +144,8 @@ impl Runner {
         port: TcpListener,
         upstreams: &Upstreams,
         hashing: Hashing,
-        profile: Option<Profile>,
-    ) -> Result<(Outcome, io::Result<Option<PathBuf>>)> {
+        profile: Option<HeapProfile>,
+    ) -> Result<(Outcome, io::Result<Option<Written>>)> {
         self.panics.take();
         let watch = Watch::start();
         let service = Service::new(upstreams.addresses(), hashing)?;
@@ -151,7 +157,7 @@ impl Runner {
         let seen = settled(&watch);
         let kept_bytes = profile
             .as_ref()
-            .map(Profile::retained_bytes)
+            .and_then(HeapProfile::retained_bytes)
             .or(seen.kept_bytes);
         let mut outcome = Outcome {
             scenario,
@@ -165,7 +171,7 @@ impl Runner {
         };
         self.progress.end(&outcome);
         // Its end is now, while what the scenario keeps is still there.
-        let profiled = profile.map(Profile::finish).transpose();
+        let profiled = profile.map(HeapProfile::finish).transpose();
 
         service.stop();
         drop(service);

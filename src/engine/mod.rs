@@ -118,6 +118,19 @@ pub(crate) fn note_config_errors(errors: Vec<ConfigError>) {
     }
 }
 
+/// Keeps why the heap cannot be profiled, though that was asked for, for the reports,
+/// and logs it once.
+#[cfg(feature = "heap-profile")]
+pub(crate) fn note_heap_profile(started: Result<(), crate::heap_profile::StartError>) {
+    let Err(error) = started else {
+        return;
+    };
+    let before = engine().heap_profile_error.replace(error);
+    if before != Some(error) {
+        tracing::warn!(target: "tokio_plumber", "the heap is not profiled: {error}");
+    }
+}
+
 /// Counts a runtime that was built without instrumentation, as was asked for.
 pub(crate) fn note_bare_runtime() {
     engine().bare_runtimes += 1;
@@ -155,6 +168,9 @@ fn run(log: &mpsc::Sender<Finding>) {
         let sleep = (now + pause).saturating_sub(clock().now());
         // A runtime that is built meanwhile may want shorter pauses.
         drop(WAKE.wait_timeout_while(engine, sleep, |engine| !engine.woken));
+        // Not in the lock: it waits for the loader where a library is being loaded.
+        #[cfg(feature = "heap-profile")]
+        heap::profile::refresh();
     }
 }
 
@@ -194,6 +210,8 @@ pub(crate) struct Engine {
     /// Findings that were logged.
     announced: Vec<(Lint, SiteId)>,
     config_errors: Vec<ConfigError>,
+    #[cfg(feature = "heap-profile")]
+    heap_profile_error: Option<crate::heap_profile::StartError>,
     /// Runtimes that were built without instrumentation.
     bare_runtimes: u64,
     cpu: Option<Duration>,

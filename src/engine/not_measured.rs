@@ -13,6 +13,10 @@ pub(super) fn not_measured(engine: &Engine) -> Vec<NotMeasured> {
     list.add_tasks(engine);
     list.add_bytes(engine);
     list.add_judgements(engine);
+    #[cfg(feature = "heap-profile")]
+    if let Some(error) = engine.heap_profile_error {
+        list.add("where live blocks were allocated", error.to_string());
+    }
     for error in &engine.config_errors {
         list.add("a setting", format!("{error}; the default is used"));
     }

@@ -225,10 +225,10 @@ fn what_shrinks_is_counted_as_it_is_now() {
 fn a_tasks_own_memory_is_its_tasks() {
     const CELL: usize = 8 << 10;
     const TASKS: usize = 4_000;
+    static KEPT: Mutex<Vec<tokio::task::JoinHandle<()>>> = Mutex::new(Vec::new());
     profiling();
     let runtime = runtime();
     let _guard = runtime.enter();
-    static KEPT: Mutex<Vec<tokio::task::JoinHandle<()>>> = Mutex::new(Vec::new());
     KEPT.lock().unwrap().reserve(TASKS);
     let line = line!() + 3;
     let spawn_them = || {
