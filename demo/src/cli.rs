@@ -67,7 +67,7 @@ pub(crate) struct Options {
     /// It says which lines allocated what is in use at the scenario's end, and by whose tasks;
     /// `go tool pprof -http=: FILE`, <https://pprof.me> or Polar Signals' viewer shows it. Beside
     /// it, FILE.folded has the same stacks for flame graph tools. One allocation in 512 KiB is
-    /// looked at, or in what PLUMBER_HEAP_PROFILE says, so the scenario runs as it always does.
+    /// looked at, or in what `PLUMBER_HEAP_PROFILE` says, so the scenario runs as it always does.
     /// Takes exactly one --scenario and shows no dashboard.
     #[arg(
         long,

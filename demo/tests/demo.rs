@@ -432,6 +432,33 @@ fn bytes_at_end(profile: &Path, file: &str, line: u64) -> u64 {
 }
 
 #[test]
+fn samples_name_the_line_that_spawned_and_who_allocated_what_is_kept() {
+    let (file, _) = profile("hoarded.pb.gz");
+    let argument = format!("--heap-profile={}", file.display());
+    let arguments = ["--scenario", "hoarded", "--rate", "2", "--duration", "1s"];
+    let output = demo(&[&arguments[..], &[&argument, "--report", "json"]].concat())
+        .env("PLUMBER_HEAP_PROFILE", "64KiB")
+        .output()
+        .expect("the demo runs");
+    let told = text(&output.stderr);
+    assert!(output.status.success(), "{told}");
+    assert!(told.contains("go tool pprof -http=: "), "{told}");
+    let pprof = std::fs::read(&file).expect("the profile is there");
+    assert!(pprof.starts_with(&[0x1F, 0x8B]), "gzipped");
+    let folded = std::fs::read_to_string(format!("{}.folded", file.display()));
+    let folded = folded.expect("the stacks are there");
+    let line = line_of("hoarded.rs", "let task = tokio::spawn(");
+    let site = format!("task spawned at demo/src/scenarios/hoarded.rs:{line}:");
+    let kept: u64 = folded
+        .lines()
+        .filter(|row| row.starts_with(&site) && row.contains("to_bytes"))
+        .filter_map(|row| row.rsplit(' ').next()?.parse::<u64>().ok())
+        .sum();
+    // Half a mebibyte for each of forty calls, less those that were refused.
+    assert!(kept > 10 << 20, "{kept} of\n{folded}");
+}
+
+#[test]
 fn dhat_names_the_line_that_fetched_what_is_kept() {
     let (file, dhat) = profile("orphans-heap.json");
     let arguments = ["--scenario", "orphans", "--rate", "1", "--duration", "1s"];

@@ -54,12 +54,15 @@
 //!
 //! # What it costs
 //!
-//! Each sample costs its thread about two microseconds, a few more where the code is
-//! new to it, and a kilobyte, for at most 262,144 of them, which is 128 GiB of live
+//! Each sample costs its thread about half a microsecond and another for fifty
+//! functions in the stack, more where the code is new to it, and a kilobyte, for at most 262,144 of them, which is 128 GiB of live
 //! blocks at the usual interval; what does not fit is [counted](HeapProfile::lost).
 //! Threads wait for nothing. Besides, unwinding takes some 30 KiB for each
 //! processor, at least 500 KiB, and the size of the unwind information of
-//! loaded libraries. [`take`] loads debug information into memory, which stays there.
+//! loaded libraries.
+//!
+//! [`take`] reads the program's debug information, on the calling thread: a tenth of a
+//! second or more, and tens of megabytes until it returns, for a large program.
 //!
 //! With `SampledAlloc`, the interval is at least its own 64 KiB.
 //!
@@ -147,7 +150,8 @@ pub struct Share {
 pub struct Stack {
     /// Who allocated.
     pub owner: Owner,
-    /// The innermost function first; what belongs to the allocator is left out.
+    /// The innermost function first; the allocator is left out, and so are the standard
+    /// library's vectors, strings and boxes that asked it.
     pub frames: Vec<Frame>,
     /// Whether the outermost functions are missing.
     pub truncated: bool,
@@ -267,8 +271,9 @@ pub fn start(interval: u64) -> Result<(), StartError> {
 
 /// Looks at what is in use, and by which lines it was allocated.
 ///
-/// Threads go on meanwhile. Takes tens of milliseconds the first time, when debug
-/// information is loaded, on the calling thread.
+/// Threads go on meanwhile, even those that allocate; the calling one is busy for a
+/// tenth of a second or more, and should be no worker of a runtime:
+/// `tokio::task::spawn_blocking` finds one that is not.
 ///
 /// # Errors
 ///
