@@ -8,6 +8,8 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
 use std::hint::black_box;
 use std::sync::{Mutex, Once};
 use std::time::Instant;
@@ -18,7 +20,36 @@ use tokio_plumber::heap_profile::{self, Frame, HeapProfile, NotProfiling, Owner,
 use tokio_plumber::runtime::{Builder, Runtime};
 
 #[global_allocator]
-static ALLOC: Alloc = Alloc::system();
+static ALLOC: Alloc<Counting> = Alloc::new(Counting);
+
+/// The system's allocator, and how often each thread called it.
+struct Counting;
+
+thread_local! {
+    static CALLS: Cell<u64> = const { Cell::new(0) };
+}
+
+// SAFETY: all of it is passed on.
+#[allow(unsafe_code)]
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        CALLS.set(CALLS.get() + 1);
+        // SAFETY: the caller's promise, here and below.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        CALLS.set(CALLS.get() + 1);
+        // SAFETY: as above.
+        unsafe { System.dealloc(block, layout) }
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        CALLS.set(CALLS.get() + 1);
+        // SAFETY: as above.
+        unsafe { System.realloc(block, layout, size) }
+    }
+}
 
 const HERE: &str = "tests/heap_profile/main.rs";
 
@@ -194,6 +225,22 @@ fn threads_sample_at_once_and_whoever_frees_gives_back() {
     assert!(found.iter().all(|stack| stack.owner == Owner::NoTask));
     drop(held);
     gone("hold_on_a_thread");
+}
+
+#[test]
+fn taking_a_sample_allocates_nothing() {
+    profiling();
+    // Sampled, with near certainty, every one of them.
+    let allocate = || drop(black_box(Vec::<u8>::with_capacity(black_box(2 << 20))));
+    let thread = std::thread::spawn(move || {
+        // The very first on this thread, too.
+        let before = CALLS.get();
+        for _ in 0..1_000 {
+            allocate();
+        }
+        CALLS.get() - before
+    });
+    assert_eq!(thread.join().unwrap(), 2_000);
 }
 
 #[inline(never)]
