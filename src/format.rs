@@ -96,6 +96,11 @@ pub fn plural(n: u64, one: &str, many: &str) -> String {
     format!("{} {}", count(n), if n == 1 { one } else { many })
 }
 
+/// As [`plural`], or `many` alone where the count is not known.
+pub fn plural_or(n: Option<u64>, one: &str, many: &str) -> String {
+    n.map_or_else(|| many.to_owned(), |n| plural(n, one, many))
+}
+
 fn three_digits(value: f64, unit: &str) -> String {
     // Truncated, so that 999.96 ms does not read as "1000 ms".
     let decimals = match value {

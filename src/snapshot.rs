@@ -88,7 +88,9 @@ pub struct Process {
     /// Of these, bytes that no task owns: allocated outside of polls, in threads
     /// of the program's own, before the first runtime was built.
     pub unowned_bytes: Option<u64>,
-    /// Of these, bytes allocated on threads of the blocking pool.
+    /// Of these, bytes allocated on threads of the blocking pool. A thread that has
+    /// polled, as a worker has that `block_in_place` sent there, is not told from a
+    /// worker.
     pub blocking_pool_bytes: Option<u64>,
     /// Of these, the probe's and the engine's own.
     pub plumber_bytes: Option<u64>,
@@ -362,7 +364,7 @@ pub struct Site {
     pub retained_error_bytes: Option<u64>,
     /// Of `retained_bytes`, those that finished tasks allocated.
     pub retained_by_finished_bytes: Option<u64>,
-    /// Finished tasks that keep bytes.
+    /// Finished tasks that keep bytes; `None` also where bytes are only sampled.
     pub finished_retaining: Option<u64>,
     /// Of these, zombies: Tokio has not freed the task itself, because somebody
     /// keeps its handle or a waker.
@@ -635,14 +637,14 @@ pub struct RetainedEvidence {
     pub retained_bytes: u64,
     /// How fast that grew over the windows judged, in bytes per second.
     pub growth: f64,
-    /// How many tasks keep it.
-    pub tasks: u64,
+    /// How many tasks keep it; `None` where bytes are only sampled.
+    pub tasks: Option<u64>,
     /// Fewest bytes retained in each of the windows judged, oldest first.
     pub floors: Vec<u64>,
     /// Length of one window.
     #[serde(rename = "window_ns", serialize_with = "ns")]
     pub window: Duration,
-    /// The tasks that keep most, the biggest first.
+    /// The tasks that keep most, the biggest first; none where bytes are sampled.
     pub examples: Vec<Holding>,
 }
 
@@ -654,7 +656,8 @@ pub struct ZombieEvidence {
     pub zombies: u64,
     /// Heap bytes that they keep, their own cells included.
     pub retained_bytes: u64,
-    /// Fewest zombies in each of the windows judged, oldest first.
+    /// Fewest zombies that had finished ten seconds before, in each of the windows
+    /// judged, oldest first.
     pub floors: Vec<u64>,
     /// Length of one window.
     #[serde(rename = "window_ns", serialize_with = "ns")]
@@ -662,7 +665,7 @@ pub struct ZombieEvidence {
     /// How long ago the oldest finished.
     #[serde(rename = "oldest_ns", serialize_with = "ns")]
     pub oldest: Duration,
-    /// The zombies that keep most, the biggest first.
+    /// The zombies that keep most, the biggest first; none where bytes are sampled.
     pub examples: Vec<Holding>,
 }
 

@@ -55,7 +55,7 @@ pub(super) fn findings(engine: &Engine) -> Vec<Finding> {
     });
     let zombies = zombies(engine).map(|(site, zombies)| {
         let evidence = &zombies.evidence;
-        let message = zombie_message(evidence);
+        let message = zombie_message(evidence, zombies.ongoing);
         finding(
             Lint::ZombieTask,
             site,
@@ -77,15 +77,20 @@ pub(super) fn findings(engine: &Engine) -> Vec<Finding> {
     findings
 }
 
-/// What was found, by lint and site.
+/// What is to be announced, by lint and site.
 pub(super) fn found(engine: &Engine) -> impl Iterator<Item = (Lint, SiteId)> {
     let stalls = engine
         .stalls
         .sites()
         .map(|(site, _)| (Lint::StalledPoll, site));
     let leaks = leaks(engine).map(|(site, _)| (Lint::LeakingSite, site));
-    let retained = retained(engine).map(|(site, _)| (Lint::RetainedBytes, site));
-    let zombies = zombies(engine).map(|(site, _)| (Lint::ZombieTask, site));
+    // One that has ended is news if it comes back.
+    let retained = retained(engine)
+        .filter(|(_, verdict)| verdict.ongoing)
+        .map(|(site, _)| (Lint::RetainedBytes, site));
+    let zombies = zombies(engine)
+        .filter(|(_, verdict)| verdict.ongoing)
+        .map(|(site, _)| (Lint::ZombieTask, site));
     stalls.chain(leaks).chain(retained).chain(zombies)
 }
 
@@ -188,39 +193,34 @@ fn retained_message(retained: &RetainedEvidence, ongoing: bool) -> String {
     } else {
         "; it has stopped growing"
     };
-    let tasks = |what: &str| {
-        let (one, many) = (format!("{what} task"), format!("{what} tasks"));
-        format::plural(retained.tasks, &one, &many)
-    };
+    let tasks = |one: &str, many: &str| format::plural_or(retained.tasks, one, many);
     match retained.keeper {
         Keeper::OneTask => {
             let task = retained.examples.first();
             let task = task.map_or_else(String::new, |held| format!(" {}", held.task));
-            format!("task{task} frees less than it allocates: it retains {bytes}, {grew}{since}")
+            format!("task{task} keeps growing: it retains {bytes}, {grew}{since}")
         }
         Keeper::LiveTasks => format!(
-            "{} retain {bytes}, {grew}, and there are no more of them than before{since}",
-            tasks("live")
+            "{} keep growing: they retain {bytes}, {grew}, which is not for being more{since}",
+            tasks("live task", "live tasks")
         ),
         Keeper::FinishedTasks => format!(
             "{} left {bytes} behind, {grew}: what they allocated outlives them{since}",
-            tasks("finished")
+            tasks("finished task", "finished tasks")
         ),
     }
 }
 
-fn zombie_message(zombies: &ZombieEvidence) -> String {
+fn zombie_message(zombies: &ZombieEvidence, ongoing: bool) -> String {
+    let tasks = format::plural(zombies.zombies, "finished task", "finished tasks");
+    let bytes = format::bytes(zombies.retained_bytes);
+    let oldest = format::duration(zombies.oldest);
+    if !ongoing {
+        return format!("{tasks} were not freed and retained {bytes}; they are freed now");
+    }
     format!(
-        "{} not freed and {} {}: somebody keeps a JoinHandle that is not awaited, a JoinSet that \
-         is not joined, or a waker; the first finished {} ago",
-        format::plural(zombies.zombies, "finished task is", "finished tasks are"),
-        if zombies.zombies == 1 {
-            "retains"
-        } else {
-            "retain"
-        },
-        format::bytes(zombies.retained_bytes),
-        format::duration(zombies.oldest),
+        "{tasks} not freed, with {bytes}, and ever more: somebody keeps a JoinHandle or a JoinSet \
+         that is not awaited, an AbortHandle or a waker; the first finished {oldest} ago"
     )
 }
 

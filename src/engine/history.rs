@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::floors::KEPT;
+use super::floors::{KEPT, STEP};
 use crate::probe::cells::Totals;
 use crate::snapshot::HistoryPoint;
 
@@ -64,6 +64,14 @@ impl ProcessPast {
             polls: totals.polls,
             retained_bytes,
         });
+    }
+
+    /// Live tasks so long ago, and at the end of the last step.
+    pub(super) fn live_since(&self, ago: Duration) -> (u64, u64) {
+        let steps = usize::try_from(ago.as_secs() / STEP.as_secs()).unwrap_or(KEPT);
+        let before = self.points.len().saturating_sub(steps.saturating_add(1));
+        let live = |point: Option<&HistoryPoint>| point.map_or(0, |point| point.live_tasks);
+        (live(self.points.get(before)), live(self.points.back()))
     }
 
     pub(super) fn points(&self) -> Vec<HistoryPoint> {

@@ -138,17 +138,12 @@ impl SitePast {
         self.steps.iter().map(|step| step.floor)
     }
 
-    /// Tasks alive when last observed.
-    pub(super) fn live_tasks(&self) -> u64 {
-        self.latest.totals.live()
-    }
-
-    /// Whether at least a tenth more of its tasks are alive than so many steps ago.
-    pub(super) fn more_than_before(&self, steps: usize) -> bool {
-        let before = self.steps.len().saturating_sub(steps);
+    /// The fewest tasks alive in the step so long ago, and in the last one.
+    pub(super) fn floors_since(&self, ago: Duration) -> (u64, u64) {
+        let steps = usize::try_from(ago.as_secs() / STEP.as_secs()).unwrap_or(KEPT);
+        let before = self.steps.len().saturating_sub(steps.saturating_add(1));
         let floor = |step: Option<&Step>| step.map_or(0, |step| u64::from(step.floor));
-        let (before, now) = (floor(self.steps.get(before)), floor(self.steps.back()));
-        now * 10 >= before * 11 && now > before
+        (floor(self.steps.get(before)), floor(self.steps.back()))
     }
 
     pub(super) fn leak(&self) -> Option<&Verdict<LeakEvidence>> {

@@ -48,7 +48,8 @@ pub(super) struct SiteMemory {
     pub(super) live: i64,
     /// Of finished tasks, zombies included.
     pub(super) finished: i64,
-    /// Finished tasks that retain something.
+    /// Finished tasks that retain something; where bytes are sampled, only those that
+    /// a sample fell on.
     pub(super) finished_retaining: u64,
     /// Finished tasks that are not freed.
     pub(super) zombies: u64,

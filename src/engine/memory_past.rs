@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::floors::Floors;
+use super::floors::{Floors, KEPT};
 use super::memory::{Memory, SiteMemory, shown};
 use super::verdict::Verdict;
 use crate::snapshot::{RetainedEvidence, SiteId, TaskId, ZombieEvidence};
@@ -27,6 +27,8 @@ pub(super) struct SiteMemoryPast {
     /// By finished tasks that are freed.
     pub(super) left: Floors,
     pub(super) old_zombies: Floors,
+    /// Steps since it last was worth following.
+    idle: usize,
     pub(super) retained: Option<Verdict<RetainedEvidence>>,
     pub(super) zombies: Option<Verdict<ZombieEvidence>>,
 }
@@ -43,9 +45,11 @@ impl MemoryPast {
     pub(super) fn observe(&mut self, memory: &Memory) {
         for (id, site) in memory.sites.iter().enumerate() {
             let id = SiteId::at(id);
-            let worth_it = shown(site.total()) >= LEAST || site.zombies > 0;
-            if worth_it || self.sites.contains_key(&id) {
-                self.sites.entry(id).or_default().observe(site);
+            if shown(site.total()) >= LEAST || site.old_zombies > 0 {
+                self.sites.entry(id).or_default().idle = 0;
+            }
+            if let Some(past) = self.sites.get_mut(&id) {
+                past.observe(site);
             }
         }
         for task in &memory.biggest {
@@ -61,6 +65,11 @@ impl MemoryPast {
 
     /// Ends a step.
     pub(super) fn end_step(&mut self) {
+        // A site whose whole past is not worth following is forgotten.
+        self.sites.retain(|_, site| {
+            site.idle += 1;
+            site.idle <= KEPT || site.retained.is_some() || site.zombies.is_some()
+        });
         for site in self.sites.values_mut() {
             let series = [
                 &mut site.total,

@@ -39,6 +39,7 @@ use history::ProcessPast;
 use idle_tasks::Asked;
 use leaking_site::SitePast;
 use memory::Memory;
+use memory_lints::Known;
 use memory_past::MemoryPast;
 use stalled_poll::{Reading, StalledPoll, Threads};
 
@@ -138,8 +139,10 @@ pub(crate) fn note_bare_runtime() {
 
 /// Takes a picture of the process as it is now.
 ///
-/// Costs some microseconds per spawn site and worker, on the calling thread;
-/// with tasks selected, a walk over all live tasks. Workers are not stopped.
+/// Costs some microseconds per spawn site and worker, on the calling thread; with
+/// tasks selected, a walk over all live tasks, about 20 ms a million; with one of our
+/// allocators, a walk over all tasks that were ever alive at once, another 20 ms a
+/// million. Workers are not stopped.
 /// May be called from any thread at any time.
 pub fn snapshot(tasks: TaskSelection) -> Snapshot {
     // What this thread has in hand is the one thing that others cannot read.
@@ -293,19 +296,20 @@ impl Engine {
             }
         }
         self.memory_past.end_step();
-        memory_lints::judge(now, &self.memory, &mut self.memory_past, &self.sites);
+        let known = Known {
+            memory: &self.memory,
+            process: &self.process,
+            sites: &self.sites,
+        };
+        memory_lints::judge(now, &known, &mut self.memory_past);
     }
 
     /// Findings that were never announced.
     fn news(&mut self) -> Vec<Finding> {
-        // One that was acquitted is news if it comes back.
-        let stalls = &self.stalls;
-        self.announced.retain(|(lint, site)| {
-            *lint != Lint::StalledPoll || stalls.sites().any(|(known, _)| known == *site)
-        });
-        let fresh: Vec<_> = findings::found(self)
-            .filter(|found| !self.announced.contains(found))
-            .collect();
+        let mut fresh: Vec<_> = findings::found(self).collect();
+        // One that is gone is news if it comes back.
+        self.announced.retain(|known| fresh.contains(known));
+        fresh.retain(|found| !self.announced.contains(found));
         if fresh.is_empty() {
             return Vec::new();
         }

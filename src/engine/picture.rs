@@ -198,7 +198,9 @@ fn sites(engine: &Engine) -> Vec<Site> {
                 retained_bytes: memory.map(|own| shown(own.total())),
                 retained_error_bytes: memory.and_then(|own| error(&engine.memory, own.total())),
                 retained_by_finished_bytes: memory.map(|own| shown(own.finished)),
-                finished_retaining: memory.map(|own| own.finished_retaining),
+                finished_retaining: memory
+                    .filter(|_| engine.memory.accounting == Some(Accounting::Exact))
+                    .map(|own| own.finished_retaining),
                 zombies: memory.map(|own| own.zombies),
                 retained_growth: bytes.and_then(|bytes| bytes.total.growth(GROWTH_STEPS)),
                 retained_history: bytes.map_or_else(Vec::new, |bytes| bytes.total.iter().collect()),

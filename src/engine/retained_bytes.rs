@@ -6,14 +6,17 @@
 //! at first: a cache fills up ever more slowly, a pool of buffers breathes. So a
 //! steady leak shows after 48 s, one that comes in bursts later.
 //!
-//! Growth that other findings explain is left to them: more live tasks than before
-//! (`leaking_site`), finished tasks that nobody frees (`zombie_task`).
+//! Growth that has another reason is left alone: more live tasks than before, which
+//! is load, or `leaking_site`; finished tasks that nobody frees, which is
+//! `zombie_task`. What fills up at an even pace and will be full one day cannot be
+//! told from a leak before it is; the finding says that memory grows, and ends when
+//! it does not any more.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::floors::{Floors, Rise};
-use super::memory::SiteMemory;
+use super::memory::{SiteMemory, shown};
 use super::memory_past::{SiteMemoryPast, TaskPast};
 use super::verdict::Verdict;
 use crate::snapshot::{Holding, Keeper, RetainedEvidence, SiteId, TaskId};
@@ -29,15 +32,28 @@ const LEAST_GROWTH: u64 = 256 * 1024;
 const DEVIATIONS: u64 = 6;
 
 /// What is known of a site besides its memory.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Circumstances {
-    pub(super) site: SiteId,
-    pub(super) memory: SiteMemory,
-    pub(super) live_tasks: u64,
-    /// More of its tasks are alive than some time ago.
-    pub(super) more_tasks: bool,
-    /// One standard deviation of its bytes, zero when counted exactly.
-    pub(super) deviation: u64,
+pub(super) trait Circumstances {
+    fn site(&self) -> SiteId;
+
+    fn memory(&self) -> SiteMemory;
+
+    /// The fewest of the site's tasks that were alive so long ago, and now.
+    fn live_tasks(&self, ago: Duration) -> (u64, u64);
+
+    /// Whether more tasks are alive than so long ago where this one spawns: what it
+    /// allocates is theirs, then.
+    fn has_more_children(&self, task: TaskId, ago: Duration) -> bool;
+
+    /// Whether more tasks of the whole process are alive than so long ago.
+    fn has_more_tasks(&self, ago: Duration) -> bool;
+
+    /// One standard deviation of the site's bytes; `None` when they are counted.
+    fn deviation(&self) -> Option<u64>;
+}
+
+/// Whether at least a tenth more are alive than before.
+pub(super) fn are_more((before, now): (u64, u64)) -> bool {
+    now > before && now * 10 >= before * 11
 }
 
 /// Memory that grows.
@@ -53,16 +69,18 @@ pub(super) struct Growth {
 pub(super) fn growth(
     past: &SiteMemoryPast,
     tasks: &BTreeMap<TaskId, TaskPast>,
-    around: &Circumstances,
+    around: &impl Circumstances,
 ) -> Option<Growth> {
-    let least = LEAST_GROWTH.max(DEVIATIONS * around.deviation);
+    let least = LEAST_GROWTH.max(DEVIATIONS * around.deviation().unwrap_or(0));
     let rise = |floors: &Floors| {
         let rise = floors.steady_rise(WINDOW, WINDOWS)?;
         (rise.growth() >= least).then_some(rise)
     };
-    let of_site = tasks.iter().filter(|(_, task)| task.site == around.site);
+    let site = around.site();
+    let of_site = tasks.iter().filter(|(_, task)| task.site == site);
     let one = of_site
         .filter_map(|(id, task)| Some((rise(&task.retained)?, *id)))
+        .filter(|(rise, id)| !around.has_more_children(*id, rise.duration()))
         .max_by_key(|(rise, _)| rise.growth());
     if let Some((rise, task)) = one {
         return Some(Growth {
@@ -76,19 +94,27 @@ pub(super) fn growth(
         rise,
         task: None,
     };
-    if let Some(rise) = rise(&past.left) {
+    let left = rise(&past.left).filter(|rise| !around.has_more_tasks(rise.duration()));
+    if let Some(rise) = left {
         return Some(together(Keeper::FinishedTasks, rise));
     }
-    if around.more_tasks {
+    let rise = rise(&past.live)?;
+    let (before, now) = around.live_tasks(rise.duration());
+    // A single task that grows was looked at above.
+    if now < 2 {
         return None;
     }
-    rise(&past.live).map(|rise| together(Keeper::LiveTasks, rise))
+    // What more tasks of the usual size would retain.
+    let each = shown(around.memory().live) / now;
+    let explained = now.saturating_sub(before).saturating_mul(each);
+    let unexplained = rise.growth().saturating_sub(explained);
+    (unexplained >= least).then(|| together(Keeper::LiveTasks, rise))
 }
 
 /// The evidence for growth, but for the examples other than the one task.
 pub(super) fn evidence(
     growth: &Growth,
-    around: &Circumstances,
+    around: &impl Circumstances,
     examples: Vec<Holding>,
 ) -> RetainedEvidence {
     let SiteMemory {
@@ -98,16 +124,19 @@ pub(super) fn evidence(
         zombies,
         zombie_bytes,
         ..
-    } = around.memory;
+    } = around.memory();
+    let (_, live_tasks) = around.live_tasks(Duration::ZERO);
+    // Of sampled tasks nobody knows which retain something.
+    let counted = |tasks| around.deviation().is_none().then_some(tasks);
     let (bytes, tasks) = match growth.keeper {
         Keeper::OneTask => {
             let task = examples.first();
-            (task.map_or(0, |task| task.retained_bytes), 1)
+            (task.map_or(0, |task| task.retained_bytes), Some(1))
         }
-        Keeper::LiveTasks => (super::memory::shown(live), around.live_tasks),
+        Keeper::LiveTasks => (shown(live), Some(live_tasks)),
         Keeper::FinishedTasks => (
-            super::memory::shown(finished - zombie_bytes),
-            finished_retaining.saturating_sub(zombies),
+            shown(finished - zombie_bytes),
+            counted(finished_retaining.saturating_sub(zombies)),
         ),
     };
     RetainedEvidence {

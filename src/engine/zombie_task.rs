@@ -4,7 +4,8 @@
 //! it any more. Until then its output, or its whole cell, stays. A handle that is
 //! kept for a while is nothing: whoever spawns a group and awaits one after another
 //! has many finished tasks waiting meanwhile. So only tasks count that finished ten
-//! seconds ago or before, and their number must rise through twelve windows.
+//! seconds ago or before, their number must rise through twelve windows, and those
+//! that came must keep a quarter of a mebibyte.
 
 use std::time::Duration;
 
@@ -18,9 +19,14 @@ use crate::snapshot::{Holding, ZombieEvidence};
 const WINDOW: usize = 2;
 const WINDOWS: usize = 12;
 
+/// Less memory than this, in bytes, kept by the zombies that came is no finding.
+const LEAST_GROWTH: u64 = 256 * 1024;
+
 /// Whether old zombies pile up.
-pub(super) fn growth(past: &SiteMemoryPast) -> Option<Rise> {
-    past.old_zombies.steady_rise(WINDOW, WINDOWS)
+pub(super) fn growth(past: &SiteMemoryPast, memory: &SiteMemory) -> Option<Rise> {
+    let each = shown(memory.zombie_bytes).checked_div(memory.zombies)?;
+    let rise = past.old_zombies.steady_rise(WINDOW, WINDOWS)?;
+    (rise.growth().saturating_mul(each) >= LEAST_GROWTH).then_some(rise)
 }
 
 /// The evidence for it.
@@ -41,7 +47,12 @@ pub(super) fn evidence(
 }
 
 /// A site that stopped still has its zombies, until half of the growth is gone.
-pub(super) fn reconsider(past: &mut SiteMemoryPast, now: Duration, memory: &SiteMemory) {
+pub(super) fn reconsider(
+    past: &mut SiteMemoryPast,
+    now: Duration,
+    memory: &SiteMemory,
+    oldest: Duration,
+) {
     let Some(verdict) = past.zombies.as_mut().filter(|verdict| verdict.ongoing) else {
         return;
     };
@@ -49,11 +60,12 @@ pub(super) fn reconsider(past: &mut SiteMemoryPast, now: Duration, memory: &Site
         floors: verdict.evidence.floors.clone(),
         window: verdict.evidence.window,
     };
-    verdict.ongoing = memory.zombies >= rise.midpoint();
+    verdict.ongoing = memory.old_zombies >= rise.midpoint();
     if verdict.ongoing {
         verdict.last_seen = now;
         verdict.evidence.zombies = memory.zombies;
         verdict.evidence.retained_bytes = shown(memory.zombie_bytes);
+        verdict.evidence.oldest = oldest;
     }
 }
 

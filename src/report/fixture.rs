@@ -69,7 +69,7 @@ pub(super) fn full() -> Snapshot {
         keeper: Keeper::FinishedTasks,
         retained_bytes: 40 * MIB,
         growth: 1.5 * MIB as f64,
-        tasks: 900,
+        tasks: Some(900),
         floors: vec![10 * MIB, 20 * MIB, 30 * MIB, 40 * MIB],
         window: ms(2_000),
         examples: vec![holding(17, 9 * MIB), holding(12, 3 * MIB)],

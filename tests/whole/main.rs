@@ -21,4 +21,5 @@ mod macros;
 #[cfg(not(tokio_unstable))]
 mod stable;
 
+#[cfg(tokio_unstable)]
 use common::*;

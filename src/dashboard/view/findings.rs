@@ -122,8 +122,10 @@ pub(super) fn keeper(kept: &RetainedEvidence) -> String {
     match (kept.keeper, kept.examples.first()) {
         (Keeper::OneTask, Some(holding)) => format!("task {}", holding.task),
         (Keeper::OneTask, None) => "one task".to_owned(),
-        (Keeper::LiveTasks, _) => format::plural(kept.tasks, "live task", "live tasks"),
-        (Keeper::FinishedTasks, _) => format::plural(kept.tasks, "finished task", "finished tasks"),
+        (Keeper::LiveTasks, _) => format::plural_or(kept.tasks, "live task", "live tasks"),
+        (Keeper::FinishedTasks, _) => {
+            format::plural_or(kept.tasks, "finished task", "finished tasks")
+        }
     }
 }
 
