@@ -40,7 +40,7 @@ use std::thread;
 
 use common::{Call, Flavor, Results, be_two_threads, build, call, cpu, spawns, take_turns, yields};
 use dial9::memory::{Dial9Allocator, MemoryProfiler, MemoryProfilingConfig};
-use tokio_plumber::{Alloc, SampledAlloc};
+use tokio_plumber::{Alloc, SampledAlloc, heap_profile};
 
 const DEFAULT_ROUNDS: usize = 9;
 
@@ -57,6 +57,9 @@ fn measure(number: usize, contender: usize) -> f64 {
         Some(number) => {
             let contender = &POLL_CONTENDERS[contender];
             assert_eq!(Chosen::get(), contender.alloc, "the global allocator");
+            if contender.profiled {
+                heap_profile::start(heap_profile::DEFAULT_INTERVAL).expect("a profile");
+            }
             (POLLS[number].run)(contender.instrumented)
         }
     }
@@ -87,7 +90,7 @@ fn compare(rounds: usize) {
 fn heading(contender: &str, base: &str) {
     println!();
     println!(
-        "{:<38}{contender:<26}{:>9}{:>9}{:>7}  {:>9}{:>9}{:>7}  {:>14}",
+        "{:<38}{contender:<29}{:>9}{:>9}{:>7}  {:>9}{:>9}{:>7}  {:>14}",
         format!("CPU ns per … ({base})"),
         "median",
         "added",
@@ -105,7 +108,7 @@ fn show(workload: &str, names: &[&str], results: &[Results], budgets: &[&str]) {
     for (number, (name, results)) in names.iter().zip(results).enumerate() {
         let workload = if number == 0 { workload } else { "" };
         let budget = budgets.get(number).copied().unwrap_or("");
-        print!("{workload:<38}{name:<26}");
+        print!("{workload:<38}{name:<29}");
         for (figure, base) in [(results.median(), median), (results.minimum(), minimum)] {
             if number == 0 {
                 print!("{figure:>9.1}{:>9}{:>7}  ", "", "");
@@ -128,14 +131,16 @@ enum BlockContender {
     System,
     Exact,
     Sampled,
+    Profiled,
     Dial9,
     Dhat,
 }
 
-const BLOCK_CONTENDERS: [BlockContender; 5] = [
+const BLOCK_CONTENDERS: [BlockContender; 6] = [
     BlockContender::System,
     BlockContender::Exact,
     BlockContender::Sampled,
+    BlockContender::Profiled,
     BlockContender::Dial9,
     BlockContender::Dhat,
 ];
@@ -205,6 +210,7 @@ impl BlockContender {
             Self::System => "System",
             Self::Exact => "exact",
             Self::Sampled => "sampled",
+            Self::Profiled => "exact, stacks at 512 KiB",
             Self::Dial9 => "dial9, 512 KiB, live set",
             Self::Dhat => "dhat",
         }
@@ -216,6 +222,10 @@ impl BlockContender {
             Self::System => work.measure(&System, 1.0),
             Self::Exact => work.measure(&EXACT, 1.0),
             Self::Sampled => work.measure(&SAMPLED, 1.0),
+            Self::Profiled => {
+                profile(&EXACT);
+                work.measure(&EXACT, 1.0)
+            }
             Self::Dial9 => {
                 profile_with_dial9();
                 work.measure(&DIAL9, 1.0)
@@ -227,6 +237,15 @@ impl BlockContender {
             }
         }
     }
+}
+
+/// Switches the sampled heap profile on, with its default interval.
+fn profile(alloc: &Alloc) {
+    // It wants an allocator that counts, and this one is not the global one.
+    let layout = Layout::new::<u64>();
+    // SAFETY: not of size zero; freed with the same layout.
+    unsafe { alloc.dealloc(alloc.alloc(layout), layout) };
+    heap_profile::start(heap_profile::DEFAULT_INTERVAL).expect("a profile");
 }
 
 /// As dial9's page says under "Memory profiling".
@@ -441,28 +460,40 @@ struct PollContender {
     name: &'static str,
     instrumented: bool,
     alloc: u8,
+    /// With sampled stacks of live blocks.
+    profiled: bool,
 }
 
-const POLL_CONTENDERS: [PollContender; 4] = [
+const POLL_CONTENDERS: [PollContender; 5] = [
     PollContender {
         name: "bare, System",
         instrumented: false,
         alloc: Chosen::SYSTEM,
+        profiled: false,
     },
     PollContender {
         name: "instrumented, System",
         instrumented: true,
         alloc: Chosen::SYSTEM,
+        profiled: false,
     },
     PollContender {
         name: "instrumented, exact",
         instrumented: true,
         alloc: Chosen::EXACT,
+        profiled: false,
     },
     PollContender {
         name: "instrumented, sampled",
         instrumented: true,
         alloc: Chosen::SAMPLED,
+        profiled: false,
+    },
+    PollContender {
+        name: "instrumented, exact, stacks",
+        instrumented: true,
+        alloc: Chosen::EXACT,
+        profiled: true,
     },
 ];
 
