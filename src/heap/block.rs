@@ -4,6 +4,7 @@
 //! otherwise.
 
 use std::alloc::Layout;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::tag::Tag;
 
@@ -81,18 +82,37 @@ pub(super) unsafe fn set_tag_before(block: *mut u8, tag: Tag) {
 ///
 /// `block` is a live block of ours of this size, with its tag behind it.
 #[inline(always)]
+#[allow(clippy::cast_ptr_alignment)] // Only used as such where it is.
 pub(super) unsafe fn tag_behind(block: *mut u8, size: usize) -> Tag {
-    // SAFETY: the eight bytes behind such a block are its tag, at any alignment.
-    Tag::from_word(unsafe { block.add(size).cast::<u64>().read_unaligned() })
+    // SAFETY: the eight bytes behind such a block are its tag. They are aligned if the
+    // size is a multiple of eight, since the block is; and then they may be written at
+    // the same time (see `cell`), which is done as here by an atomic access.
+    Tag::from_word(unsafe {
+        let word = block.add(size).cast::<u64>();
+        if size.is_multiple_of(TAG) {
+            AtomicU64::from_ptr(word).load(Relaxed)
+        } else {
+            word.read_unaligned()
+        }
+    })
 }
 
 /// Writes the tag behind a block.
 ///
 /// # Safety
 ///
-/// `block` is the start of a block of [`with_tag_behind`] for this size.
+/// `block` is the start of a block of [`with_tag_behind`] for this size. Where that is
+/// no multiple of eight, nobody else uses the tag.
 #[inline(always)]
+#[allow(clippy::cast_ptr_alignment)] // Only used as such where it is.
 pub(super) unsafe fn set_tag_behind(block: *mut u8, size: usize, tag: Tag) {
-    // SAFETY: as above, and nobody else may use the block now.
-    unsafe { block.add(size).cast::<u64>().write_unaligned(tag.word()) }
+    // SAFETY: as above.
+    unsafe {
+        let word = block.add(size).cast::<u64>();
+        if size.is_multiple_of(TAG) {
+            AtomicU64::from_ptr(word).store(tag.word(), Relaxed);
+        } else {
+            word.write_unaligned(tag.word());
+        }
+    }
 }

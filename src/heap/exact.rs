@@ -4,7 +4,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::ptr;
 
 use super::block::{
-    BEFORE_UP_TO, offset, set_tag_before, set_tag_behind, tag_before, tag_behind, with_tag_before,
+    BEFORE_UP_TO, offset, set_tag_before, set_tag_behind, tag_before, with_tag_before,
     with_tag_behind,
 };
 use super::cell;
@@ -158,13 +158,10 @@ impl<A: GlobalAlloc> Alloc<A> {
         let Some(inner) = with_tag_behind(layout) else {
             return;
         };
-        if cell::may_be(layout.align()) {
-            cell::forget();
-        }
         // SAFETY: the caller's promise: it is a live block of this layout, so
         // `place_behind` made it this way.
         unsafe {
-            let tag = tag_behind(block, layout.size());
+            let tag = cell::withdraw(block, layout.size());
             with_hand(|hand| hand.freed(tag, layout.size()));
             self.0.dealloc(block, inner);
         }
@@ -181,14 +178,11 @@ impl<A: GlobalAlloc> Alloc<A> {
         else {
             return ptr::null_mut();
         };
-        if cell::may_be(layout.align()) {
-            cell::forget();
-        }
         let (from, to) = (layout.size(), resized.size());
         // SAFETY: as above. If the inner allocator fails, the old block and its
         // account stay as they are.
         unsafe {
-            let tag = tag_behind(block, from);
+            let tag = cell::withdraw(block, from);
             let block = self.0.realloc(block, inner, wanted.size());
             if !block.is_null() {
                 let tag = with_hand(|hand| hand.resized(tag, from, to));
@@ -240,13 +234,14 @@ unsafe fn place_behind(layout: Layout, alloc: impl FnOnce(Layout) -> *mut u8) ->
     if block.is_null() {
         return block;
     }
-    // SAFETY: the layout was made for this; `remove_behind` and `resize_behind` forget
-    // what is noted here.
+    // SAFETY: the layout was made for this; `remove_behind` and `resize_behind`
+    // withdraw what is noted here.
     unsafe {
         let tag = with_hand(|hand| hand.allocated(layout.size()));
-        set_tag_behind(block, layout.size(), tag);
-        if cell::may_be(layout.align()) {
-            cell::note(block, layout.size());
+        if cell::may_be(layout) {
+            cell::note(block, layout.size(), tag);
+        } else {
+            set_tag_behind(block, layout.size(), tag);
         }
     }
     block

@@ -6,6 +6,7 @@
 //! | [`hand`] | gathers a thread's figures and publishes them after each poll |
 //! | [`slots`] | has one [`Slot`](slots::Slot) per task, for as long as any of its bytes is in use |
 //! | [`cell`] | finds the block that is a task's own cell |
+//! | [`notes`] | keeps a block from being freed while it is looked at |
 //! | [`account`] | keeps what is of interest only while a task lives, in its record |
 //!
 //! The probe tells the hand whose poll starts and ends. Nothing here knows the
@@ -25,6 +26,7 @@ mod block;
 pub(crate) mod cell;
 mod exact;
 mod hand;
+mod notes;
 #[cfg_attr(not(feature = "heap-profile"), path = "no_profile.rs")]
 pub(crate) mod profile;
 mod random;

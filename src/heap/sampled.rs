@@ -16,7 +16,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::ptr;
 
-use super::block::{TAG, set_tag_before, set_tag_behind, tag_before, tag_behind, with_tag_behind};
+use super::block::{TAG, set_tag_before, set_tag_behind, tag_before, with_tag_behind};
 use super::cell;
 use super::hand::{self, Accounting, with_hand};
 use super::profile;
@@ -285,12 +285,9 @@ impl<A: GlobalAlloc> SampledAlloc<A> {
         let Some(inner) = unusual(layout) else {
             return;
         };
-        if cell::may_be(layout.align()) {
-            cell::forget();
-        }
         // SAFETY: its tag stands behind it.
         unsafe {
-            let tag = tag_behind(block, size);
+            let tag = cell::withdraw(block, size);
             if tag.is_cell() {
                 hand::cell_freed(tag, size as u64);
             } else if tag.is_counted() {
@@ -346,12 +343,9 @@ impl<A: GlobalAlloc> SampledAlloc<A> {
             return ptr::null_mut();
         };
         let (from, to) = (layout.size(), resized.size());
-        if cell::may_be(layout.align()) {
-            cell::forget();
-        }
         // SAFETY: the caller's promise; a large block has its tag behind it.
         unsafe {
-            let tag = tag_behind(block, from);
+            let tag = cell::withdraw(block, from);
             let block = self.0.realloc(block, inner, wanted.size());
             if block.is_null() {
                 return block;
@@ -409,12 +403,13 @@ unsafe fn place(layout: Layout, due: bool, alloc: impl FnOnce(Layout) -> *mut u8
     } else {
         Tag::UNCOUNTED
     };
-    // SAFETY: the layout was made for this; a block like the one noted is forgotten
-    // when it is freed or resized.
+    // SAFETY: the layout was made for this; a block that is noted is withdrawn when it
+    // is freed or resized.
     unsafe {
-        set_tag_behind(block, size, tag);
-        if cell::may_be(layout.align()) {
-            cell::note(block, size);
+        if cell::may_be(layout) {
+            cell::note(block, size, tag);
+        } else {
+            set_tag_behind(block, size, tag);
         }
     }
     block

@@ -27,11 +27,15 @@ pub(super) struct Tag(u64);
 const CELL: u64 = 1 << 63;
 /// The block is not counted: the sampling passed it over.
 const UNCOUNTED: u64 = 1 << 62;
+/// Bits of the number of a [note](super::notes) that the block was put in, one up;
+/// zero for none.
+const NOTE_SHIFT: u32 = 53;
+const NOTE: u64 = 0x1FF << NOTE_SHIFT;
 /// Bits of the number of a stack sample, one up; zero for none.
 #[cfg(feature = "heap-profile")]
 const SAMPLE_SHIFT: u32 = 32;
 #[cfg(feature = "heap-profile")]
-const SAMPLE: u64 = 0x3FFF_FFFF << SAMPLE_SHIFT;
+const SAMPLE: u64 = 0x7_FFFF << SAMPLE_SHIFT;
 
 /// Whom a tag names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +59,23 @@ impl Tag {
     /// A task's own cell.
     pub(super) fn cell_of(index: u32) -> Self {
         Self(Self::slot(index).0 | CELL)
+    }
+
+    /// The same, and the block was put in this note.
+    pub(super) fn with_note(self, number: u8) -> Self {
+        Self(self.without_note().0 | (u64::from(number) + 1) << NOTE_SHIFT)
+    }
+
+    /// The same without a note.
+    pub(super) fn without_note(self) -> Self {
+        Self(self.0 & !NOTE)
+    }
+
+    /// The note that the block was put in.
+    #[inline]
+    pub(super) fn note(self) -> Option<u8> {
+        let note = ((self.0 & NOTE) >> NOTE_SHIFT).checked_sub(1)?;
+        u8::try_from(note).ok()
     }
 
     /// This owner, and a stack sample to give back with the block.
@@ -88,7 +109,7 @@ impl Tag {
     /// The stack sample of the block.
     #[cfg(feature = "heap-profile")]
     pub(super) fn sample(self) -> Option<u32> {
-        #[allow(clippy::cast_possible_truncation)] // It has 30 bits.
+        #[allow(clippy::cast_possible_truncation)] // It has 19 bits.
         let sample = ((self.0 & SAMPLE) >> SAMPLE_SHIFT) as u32;
         sample.checked_sub(1)
     }
@@ -130,16 +151,38 @@ mod tests {
     }
 
     #[test]
+    fn a_tag_keeps_a_note() {
+        for tag in [Tag::cell_of(u32::MAX - 3), Tag::UNCOUNTED] {
+            assert_eq!(tag.note(), None);
+            for number in [0, 41, u8::MAX] {
+                let noted = tag.with_note(number);
+                assert_eq!(noted.note(), Some(number));
+                assert_eq!(noted.without_note(), tag);
+                assert_eq!(noted.with_note(7).note(), Some(7));
+                assert_eq!(
+                    (noted.is_cell(), noted.is_counted()),
+                    (tag.is_cell(), tag.is_counted())
+                );
+            }
+        }
+    }
+
+    #[test]
     #[cfg(feature = "heap-profile")]
     fn a_tag_keeps_a_sample() {
         assert_eq!(Tag::cell_of(41).sample(), None);
-        let sampled = Tag::slot(41).with_sample((1 << 30) - 2);
-        assert_eq!(sampled.sample(), Some((1 << 30) - 2));
+        // As many as the table has entries.
+        let sampled = Tag::slot(41).with_sample((1 << 18) - 1);
+        assert_eq!(sampled.sample(), Some((1 << 18) - 1));
+        assert_eq!(sampled.note(), None);
         assert!(!sampled.is_cell() && sampled.is_counted());
         assert_eq!(sampled.plain(), Tag::slot(41));
         assert_eq!(sampled.named(), Named::Slot(41));
         let cell = Tag::cell_of(41);
         assert_eq!(cell.with_sample(0).sample(), Some(0));
         assert_eq!(cell.with_sample(0).without_sample(), cell);
+        let both = cell.with_note(255).with_sample(3);
+        assert_eq!((both.note(), both.sample()), (Some(255), Some(3)));
+        assert_eq!(both.without_note(), cell.with_sample(3));
     }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 pub(crate) use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, fence};
+pub(crate) use std::thread::yield_now;
 
 /// A `const fn` here; a plain one with loom, whose atomics cannot be constants.
 macro_rules! const_fn {

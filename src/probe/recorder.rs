@@ -204,6 +204,7 @@ impl Recorder {
     /// A task completed, panicked or was cancelled, within a poll or outside.
     #[inline]
     pub(crate) fn terminated(&self, id: u64) {
+        heap::cell::forget();
         with_seat(|seat| {
             match seat.polling().filter(|polling| polling.id == id) {
                 // The end of this poll is still to come.

@@ -15,6 +15,7 @@ mod finished;
 mod live;
 mod optimised;
 mod pool;
+mod shutdown;
 mod soak;
 mod threads;
 

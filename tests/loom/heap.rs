@@ -4,14 +4,18 @@
 pub(crate) mod account;
 #[path = "../../src/heap/profile/entry.rs"]
 pub(crate) mod entry;
+#[path = "../../src/heap/notes.rs"]
+pub(crate) mod notes;
 #[path = "../../src/heap/slots.rs"]
 pub(crate) mod slots;
 
+use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::thread;
 
 use crate::snapshot::{SiteId, TaskId};
 use entry::Entry;
+use notes::Note;
 use slots::{Change, Key, SlotTable};
 
 fn nothing() -> Change {
@@ -151,5 +155,59 @@ fn a_sample_is_one_blocks() {
         fill(&entry, 2);
         reading.join().unwrap();
         assert_eq!(entry.read().unwrap().size, 2);
+    });
+}
+
+/// A block that is taken is not freed, and who frees it comes after what was done to
+/// it: loom finds two who access it at once. A second thread uses the same note, and
+/// its block may have been there before or be put there afterwards.
+#[test]
+fn a_block_that_is_taken_is_not_freed() {
+    model(|| {
+        let note = Arc::new(Note::new());
+        let block = Arc::new(UnsafeCell::new(1_u64));
+        note.put(128, 5);
+        let freeing = {
+            let (note, block) = (Arc::clone(&note), Arc::clone(&block));
+            thread::spawn(move || {
+                note.withdraw(128);
+                block.with_mut(|_| ());
+            })
+        };
+        let other = {
+            let note = Arc::clone(&note);
+            thread::spawn(move || {
+                note.put(256, 6);
+                drop(note.take(256, 6));
+                note.withdraw(256);
+            })
+        };
+        if let Some(_taken) = note.take(128, 5) {
+            block.with_mut(|_| ());
+        }
+        freeing.join().unwrap();
+        other.join().unwrap();
+    });
+}
+
+/// Two threads that share a note take nothing but what they noted themselves.
+#[test]
+fn a_block_is_taken_with_what_was_noted() {
+    model(|| {
+        let note = Arc::new(Note::new());
+        let own = |about| {
+            let note = Arc::clone(&note);
+            move || {
+                note.put(128, about);
+                if let Some(_taken) = note.take(128, about) {
+                    // Nobody else is given it meanwhile.
+                    assert!(note.take(128, about).is_none());
+                }
+                note.withdraw(128);
+            }
+        };
+        let other = thread::spawn(own(5));
+        own(6)();
+        other.join().unwrap();
     });
 }

@@ -12,6 +12,7 @@ pub(crate) mod sync {
         AtomicU32, AtomicU64, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed,
         Ordering::Release, fence,
     };
+    pub(crate) use loom::thread::yield_now;
 
     macro_rules! const_fn {
         ($($function:tt)*) => { $($function)* };

@@ -17,6 +17,9 @@ const CHUNK: usize = 256;
 /// 280 MB.
 const CHUNKS: usize = 1024;
 
+// A tag has room for the number of any of them.
+const _: () = assert!(CHUNK * CHUNKS <= 1 << 18);
+
 type Chunk = [Entry; CHUNK];
 
 /// See the [module](self).
