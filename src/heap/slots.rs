@@ -190,7 +190,10 @@ impl Slot {
         let word = self.word.load(Acquire);
         let link = self.link.load(Relaxed);
         fence(Acquire);
-        let same = self.key.load(Relaxed) == key.0 && flags(word) & LIVE != 0;
+        // The link may be that of a free slot, which this one became after its word was
+        // read: it is live no more then, or another task's.
+        let still = self.word.load(Acquire);
+        let same = self.key.load(Relaxed) == key.0 && flags(word & still) & LIVE != 0;
         same.then(|| Balance {
             task: key.task(),
             site: key.site(),
@@ -236,7 +239,8 @@ impl SlotTable {
     /// The task has ended; `at` in ticks.
     pub(crate) fn end(&self, index: u32, at: u64) {
         if let Some(slot) = self.get(index) {
-            slot.link.store(at, Relaxed);
+            // As in `FreeList`: who reads it finds the key of this task, or a later one.
+            slot.link.store(at, Release);
             self.publish(index, slot, Change(ENDED));
         }
     }

@@ -4,7 +4,7 @@
 //!
 //! Nobody waits, and nothing is allocated.
 
-use crate::lockfree::sync::{AcqRel, Acquire, AtomicU64, Relaxed, const_fn};
+use crate::lockfree::sync::{AcqRel, Acquire, AtomicU64, Relaxed, Release, const_fn};
 
 /// No number: the end of the list.
 const NONE: u32 = u32::MAX;
@@ -29,7 +29,8 @@ impl FreeList {
     pub(crate) fn push(&self, number: u32, link: &AtomicU64) {
         let mut head = self.head.load(Relaxed);
         loop {
-            link.store(head & u64::from(NONE), Relaxed);
+            // Who reads it by chance finds out that the number is free.
+            link.store(head & u64::from(NONE), Release);
             let new = (head & !u64::from(NONE)) | u64::from(number);
             match self.head.compare_exchange(head, new, AcqRel, Relaxed) {
                 Ok(_) => return,

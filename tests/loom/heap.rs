@@ -132,6 +132,28 @@ fn a_balance_is_one_tasks() {
     });
 }
 
+/// When a task ended is that of the task, and not a place in the list of free slots or
+/// when the next one ended.
+#[test]
+fn a_balance_says_when_its_task_ended() {
+    model(|| {
+        let table: &SlotTable = Box::leak(Box::new(SlotTable::new()));
+        let (index, slot) = table.extend(key(1), Change::cell(5)).unwrap();
+        table.end(index, 7);
+        let reading = thread::spawn(move || {
+            if let Some(balance) = table.read(index) {
+                let expected = if balance.task == TaskId(1) { 7 } else { 8 };
+                let ended_at = balance.ended_at.unwrap_or(expected);
+                assert_eq!(ended_at, expected, "{balance:?}");
+            }
+        });
+        table.publish(index, slot, Change::cell(5).undone());
+        table.reuse(key(2), Change::cell(5)).unwrap();
+        table.end(index, 8);
+        reading.join().unwrap();
+    });
+}
+
 /// What is read of a sample belongs to one block, though its entry is given back and
 /// filled anew meanwhile.
 #[test]
