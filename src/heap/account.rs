@@ -61,7 +61,7 @@ impl Account {
         self.slot.load(Relaxed).checked_sub(1)
     }
 
-    /// Books what a thread published; nothing if the record has changed hands.
+    /// Books what a thread is about to publish; nothing if the record has changed hands.
     #[inline]
     pub(super) fn book(&self, slot: u32, allocated: u64, retained: i64) {
         if self.slot() == Some(slot) {

@@ -318,10 +318,7 @@ impl Hand {
             None => {
                 BASE_SLOTS[self.base.get() as usize].add(change);
             }
-            Some(owner) => {
-                let retained = SLOTS.publish(owner.index, owner.slot, change);
-                owner.account.book(owner.index, allocated, retained);
-            }
+            Some(owner) => publish_task(owner, allocated, change, false),
         }
     }
 
@@ -391,12 +388,7 @@ impl Hand {
         let (allocated, freed) = (self.allocated.get(), self.freed.get());
         let holds = self.holds.replace(false);
         if holds || freed > 0 {
-            let mut change = Change::net(allocated, freed);
-            if holds {
-                change = change.and_release();
-            }
-            let retained = SLOTS.publish(owner.index, owner.slot, change);
-            owner.account.book(owner.index, allocated, retained);
+            publish_task(owner, allocated, Change::net(allocated, freed), holds);
         }
         if self.others_used.get() != 0 {
             self.publish_others();
@@ -492,9 +484,7 @@ impl Hand {
     fn counted(&self, weight: u64) -> Tag {
         if let Some(owner) = self.task.get() {
             if owner.slot.hold(&SLOTS, owner.index, owner.key) {
-                let change = Change::net(weight, 0).and_release();
-                let retained = SLOTS.publish(owner.index, owner.slot, change);
-                owner.account.book(owner.index, weight, retained);
+                publish_task(owner, weight, Change::net(weight, 0), true);
                 return Tag::slot(owner.index);
             }
             self.lose_task();
@@ -569,6 +559,19 @@ impl Hand {
             used &= used - 1;
         }
     }
+}
+
+/// Publishes a change of which this much was allocated, and gives the thread's hold
+/// back if it `holds` the slot and is done with it.
+#[inline(always)]
+fn publish_task(owner: Owner, allocated: u64, change: Change, holds: bool) {
+    // The record first: once this is published, the task's slot and its record may be
+    // the next one's, if the task has ended elsewhere.
+    owner
+        .account
+        .book(owner.index, allocated, owner.slot.bytes_after(change));
+    let change = if holds { change.and_release() } else { change };
+    SLOTS.publish(owner.index, owner.slot, change);
 }
 
 /// Books the free of a task's cell.

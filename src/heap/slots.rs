@@ -159,15 +159,20 @@ impl Slot {
     }
 
     /// Adds to the word, without looking whether that spends the slot: for slots
-    /// of no task. Returns the bytes after it.
-    pub(super) fn add(&self, change: Change) -> i64 {
-        let before = self.word.fetch_add(change.0, Relaxed);
-        bytes(before.wrapping_add(change.0))
+    /// of no task.
+    pub(super) fn add(&self, change: Change) {
+        self.word.fetch_add(change.0, Relaxed);
     }
 
     /// The bytes as published.
     pub(super) fn bytes(&self) -> i64 {
         bytes(self.word.load(Relaxed))
+    }
+
+    /// The bytes as published, and this change, which is not.
+    #[inline]
+    pub(super) fn bytes_after(&self, change: Change) -> i64 {
+        bytes(self.word.load(Relaxed).wrapping_add(change.0))
     }
 
     /// Keeps the slot from being recycled until the caller publishes with
@@ -245,15 +250,13 @@ impl SlotTable {
         }
     }
 
-    /// Adds to a slot's word, and recycles the slot if that spends it. Returns the
-    /// bytes after it.
+    /// Adds to a slot's word, and recycles the slot if that spends it.
     #[inline]
-    pub(crate) fn publish(&self, index: u32, slot: &Slot, change: Change) -> i64 {
+    pub(crate) fn publish(&self, index: u32, slot: &Slot, change: Change) {
         let after = slot.word.fetch_add(change.0, AcqRel).wrapping_add(change.0);
         if after == SPENT {
             self.recycle(index, slot);
         }
-        bytes(after)
     }
 
     /// What the slot says, if it is a task's.
