@@ -21,15 +21,13 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
 use super::account::Account;
+use super::others::Others;
 use super::profile::{self, Sampling};
 use super::slots::{Change, Key, Slot, SlotTable};
 use super::tag::{BASES, Base, Named, Tag};
 
 /// Figures are published when either of them exceeds this, in bytes.
-const IN_HAND: u64 = 64 * 1024;
-
-/// Other owners whose figures are gathered within a poll.
-const OTHERS: usize = 16;
+pub(super) const IN_HAND: u64 = 64 * 1024;
 
 /// All slots of the process.
 pub(crate) static SLOTS: SlotTable = SlotTable::new();
@@ -96,9 +94,7 @@ pub(super) struct Hand {
 
     sampling: Sampling,
 
-    /// Which of `others` are in use, a bit each.
-    others_used: Cell<u16>,
-    others: [Cell<(u32, u64)>; OTHERS],
+    others: Others,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -164,8 +160,7 @@ impl Hand {
             base_freed: Cell::new(0),
             state: Cell::new(State::New),
             sampling: Sampling::new(),
-            others_used: Cell::new(0),
-            others: [const { Cell::new((0, 0)) }; OTHERS],
+            others: Others::new(),
         }
     }
 
@@ -325,7 +320,7 @@ impl Hand {
     /// Publishes everything that this thread has in hand.
     pub(super) fn publish(&self) {
         self.publish_current();
-        self.publish_others();
+        self.others.publish();
         let aside = Change::net(self.base_allocated.replace(0), self.base_freed.replace(0));
         BASE_SLOTS[self.base.get() as usize].add(aside);
     }
@@ -366,7 +361,7 @@ impl Hand {
         if self.task.get().is_none() {
             return;
         }
-        if self.holds.get() || self.freed.get() > 0 || self.others_used.get() != 0 {
+        if self.holds.get() || self.freed.get() > 0 || !self.others.is_empty() {
             self.publish_poll();
         }
         self.task.set(None);
@@ -390,8 +385,8 @@ impl Hand {
         if holds || freed > 0 {
             publish_task(owner, allocated, Change::net(allocated, freed), holds);
         }
-        if self.others_used.get() != 0 {
-            self.publish_others();
+        if !self.others.is_empty() {
+            self.others.publish();
         }
     }
 
@@ -522,41 +517,11 @@ impl Hand {
         }
     }
 
-    /// Gathers what is freed of other tasks in a poll: a consumer frees what a
-    /// producer allocated, message by message.
     fn freed_of_task(&self, index: u32, size: u64) {
         if self.task.get().is_none() || self.state.get() != State::Ready {
-            return book(index, Change::net(0, size));
-        }
-        // The upper bits of a product spread neighbours (Knuth, volume 3, 6.4).
-        let place = (index.wrapping_mul(0x9E37_79B1) >> (u32::BITS - OTHERS.ilog2())) as usize;
-        let other = &self.others[place];
-        let bit = 1 << place;
-        let (known, freed) = other.get();
-        if self.others_used.get() & bit != 0 && known == index {
-            let freed = freed + size;
-            if freed > IN_HAND {
-                other.set((index, 0));
-                book(index, Change::net(0, freed));
-            } else {
-                other.set((index, freed));
-            }
-            return;
-        }
-        if self.others_used.get() & bit != 0 {
-            book(known, Change::net(0, freed));
-        }
-        other.set((index, size));
-        self.others_used.set(self.others_used.get() | bit);
-    }
-
-    #[cold]
-    fn publish_others(&self) {
-        let mut used = self.others_used.replace(0);
-        while used != 0 {
-            let (index, freed) = self.others[used.trailing_zeros() as usize].get();
-            book(index, Change::net(0, freed));
-            used &= used - 1;
+            book(index, Change::net(0, size));
+        } else {
+            self.others.add(index, size);
         }
     }
 }
@@ -597,7 +562,8 @@ pub(super) fn note_accounting(accounting: Accounting) {
     ACCOUNTING.store(accounting as u8, Relaxed);
 }
 
-fn book(index: u32, change: Change) {
+/// Publishes a change of the slot with this number.
+pub(super) fn book(index: u32, change: Change) {
     if let Some(slot) = SLOTS.get(index) {
         SLOTS.publish(index, slot, change);
     }

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`Alloc`], [`SampledAlloc`] | put a [tag](tag) beside a block and tell the thread's [hand](hand) |
 //! | [`hand`] | gathers a thread's figures and publishes them after each poll |
+//! | [`others`] | gathers what a poll frees of other tasks |
 //! | [`slots`] | has one [`Slot`](slots::Slot) per task, for as long as any of its bytes is in use |
 //! | [`cell`] | finds the block that is a task's own cell |
 //! | [`notes`] | keeps a block from being freed while it is looked at |
@@ -27,6 +28,7 @@ pub(crate) mod cell;
 mod exact;
 mod hand;
 mod notes;
+mod others;
 #[cfg_attr(not(feature = "heap-profile"), path = "no_profile.rs")]
 pub(crate) mod profile;
 mod random;
