@@ -3,10 +3,14 @@
 //! An allocation adds to one counter of the thread and a free to another; both
 //! belong to the current owner, the task that is polled or else the thread's
 //! [`Base`]. They are published after each poll, and whenever 64 KiB have been
-//! allocated or freed, so a reader that stops nobody is at most that far off per
-//! thread. Blocks of other owners that are freed within a poll are gathered by
-//! owner and published with it; outside of a poll they are booked at once, since
+//! allocated or freed. Blocks of other owners that are freed within a poll are gathered
+//! by owner and published with it; outside of a poll they are booked at once, since
 //! nothing says when that thread would come by again.
+//!
+//! So a reader, which stops nobody, misses of each thread at most 64 KiB that the
+//! current owner allocated, and as much that it freed; and while a poll goes on, the
+//! same of the thread's base, put aside meanwhile, and 64 KiB that were freed of other
+//! tasks, all together.
 //!
 //! # Why a slot cannot be recycled under a hand
 //!
@@ -290,6 +294,8 @@ impl Hand {
     fn lose_task(&self) {
         let (allocated, freed) = (self.allocated.get(), self.freed.get());
         self.task.set(None);
+        // The poll's end will not be noticed here.
+        self.others.publish();
         self.take_base_up();
         self.set_allocated(self.allocated.get() + allocated);
         self.freed.set(self.freed.get() + freed);

@@ -13,6 +13,8 @@ const OTHERS: usize = 16;
 pub(super) struct Others {
     /// Which places are in use, a bit each.
     used: Cell<u16>,
+    /// Bytes of all of them, at most what stays in hand.
+    sum: Cell<u64>,
     /// Slots' numbers and bytes.
     places: [Cell<(u32, u64)>; OTHERS],
 }
@@ -21,6 +23,7 @@ impl Others {
     pub(super) const fn new() -> Self {
         Self {
             used: Cell::new(0),
+            sum: Cell::new(0),
             places: [const { Cell::new((0, 0)) }; OTHERS],
         }
     }
@@ -37,25 +40,26 @@ impl Others {
         let other = &self.places[place];
         let bit = 1 << place;
         let (known, freed) = other.get();
-        if self.used.get() & bit != 0 && known == index {
-            let freed = freed + size;
-            if freed > IN_HAND {
-                other.set((index, 0));
-                book(index, Change::net(0, freed));
-            } else {
-                other.set((index, freed));
-            }
-            return;
-        }
-        if self.used.get() & bit != 0 {
+        let freed = if self.used.get() & bit == 0 {
+            0
+        } else if known == index {
+            freed
+        } else {
             book(known, Change::net(0, freed));
-        }
-        other.set((index, size));
+            self.sum.set(self.sum.get() - freed);
+            0
+        };
+        other.set((index, freed + size));
         self.used.set(self.used.get() | bit);
+        self.sum.set(self.sum.get() + size);
+        if self.sum.get() > IN_HAND {
+            self.publish();
+        }
     }
 
     #[cold]
     pub(super) fn publish(&self) {
+        self.sum.set(0);
         let mut used = self.used.replace(0);
         while used != 0 {
             let (index, freed) = self.places[used.trailing_zeros() as usize].get();

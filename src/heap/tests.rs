@@ -492,6 +492,48 @@ fn a_sampled_block_may_become_large() {
     assert!((1..1_000).contains(&counted));
 }
 
+/// However long a poll lasts, what it freed of all other tasks together is published
+/// but for the last 64 KiB.
+#[test]
+fn a_poll_keeps_back_little_of_what_others_get_back() {
+    const SIZE: i64 = 60_000;
+    let _turn = turn();
+    let alloc = Alloc::system();
+    let layout = Layout::from_size_align(60_000, 8).unwrap();
+    apart(|| wake(&alloc));
+    let tasks: Vec<Task> = (0..40).map(new_task).collect();
+    let retained = || {
+        balances(&tasks)
+            .values()
+            .map(|task| task.bytes)
+            .sum::<i64>()
+    };
+    apart(|| {
+        let make = |task: &Task| {
+            super::enter(task.owner);
+            // SAFETY: the size is not zero.
+            let block = unsafe { alloc.alloc(layout) };
+            super::leave();
+            block
+        };
+        let blocks: Vec<_> = tasks.iter().map(make).collect();
+        super::enter(tasks[0].owner);
+        let mut left = 40 * SIZE;
+        for block in blocks {
+            // SAFETY: a live block of this allocator and layout.
+            unsafe { alloc.dealloc(block, layout) };
+            left -= SIZE;
+            // The task's own are up to 64 KiB more.
+            assert!((left..=left + 2 * 65_536).contains(&retained()));
+        }
+        super::leave();
+        assert_eq!(retained(), 0);
+    });
+    for task in tasks {
+        SLOTS.end(task.owner.index, 1);
+    }
+}
+
 /// A thread's locals may free and allocate after its hand was emptied, or before.
 #[test]
 fn the_last_frees_of_a_thread_are_booked() {
