@@ -555,11 +555,16 @@ pub(super) fn cell_freed(tag: Tag, size: u64) {
 /// Books a free of a sampled block that stood for this many bytes.
 pub(super) fn unsampled(tag: Tag, weight: u64) {
     profile::give_back(tag);
+    reweighed(tag, weight, 0);
+}
+
+/// Books that a sampled block which stood for so many bytes stands for others now.
+pub(super) fn reweighed(tag: Tag, from: u64, to: u64) {
+    // What it stood for keeps a task's slot until then.
+    let change = Change::net(to, from);
     match tag.named() {
-        Named::Base(base) => {
-            BASE_SLOTS[base as usize].add(Change::net(0, weight));
-        }
-        Named::Slot(index) => book(index, Change::net(0, weight)),
+        Named::Base(base) => BASE_SLOTS[base as usize].add(change),
+        Named::Slot(index) => book(index, change),
     }
 }
 

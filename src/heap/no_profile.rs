@@ -50,6 +50,9 @@ pub(super) fn give_back(_tag: Tag) {}
 pub(super) fn shrunk(_tag: Tag, _size: usize) {}
 
 #[inline(always)]
+pub(super) fn thinned(_tag: Tag, _size: usize, _probability: f64) {}
+
+#[inline(always)]
 pub(super) fn taken_over(_from: Tag, by: Tag, _key: Key) -> Tag {
     by
 }

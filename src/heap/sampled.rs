@@ -7,6 +7,11 @@
 //! (Horvitz and Thompson, 1952). A free computes the same weight again, so nothing
 //! but the owner is kept.
 //!
+//! Whoever grows a block owns it, and it is sampled anew. Whoever shrinks it does not,
+//! and samples are thinned out: a block that is not counted stays so, and a counted one
+//! stays counted with probability *p*(new size) / *p*(old size), so that it is as
+//! probable as if it had been allocated like this.
+//!
 //! A free must know whether its block was counted. Of the usual blocks, only
 //! counted ones are given out at an address that is 8 more than a multiple of 16,
 //! with the tag before them, so one bit of the address tells. Large blocks and
@@ -109,6 +114,15 @@ impl Sampler {
         self.to_go.set(self.random.gap(INTERVAL).cast_signed());
         true
     }
+
+    /// True with this probability.
+    fn chance(&self, probability: f64) -> bool {
+        if self.random.is_new() {
+            // Or the thread's first block would be taken for one that is due.
+            self.to_go.set(self.random.gap(INTERVAL).cast_signed());
+        }
+        self.random.uniform() < probability
+    }
 }
 
 /// What changes with every allocation of this thread.
@@ -134,6 +148,40 @@ fn weight(size: usize) -> u64 {
 /// Books a block that is counted and returns how to mark it.
 fn count(size: usize) -> Tag {
     with_hand(|hand| hand.sampled(size, weight(size), probability(size)))
+}
+
+/// Whether a block with this tag is still counted when it has shrunk.
+fn stays_counted(tag: Tag, from: usize, to: usize) -> bool {
+    // All that are large are counted, and every cell.
+    tag.is_counted()
+        && (to >= LARGE
+            || tag.is_cell()
+            || SAMPLER.with(|sampler| sampler.chance(probability(to) / probability(from))))
+}
+
+/// Books that a block has shrunk, and returns its new tag.
+fn shrunk(tag: Tag, from: usize, to: usize, stays: bool) -> Tag {
+    if tag.is_cell() {
+        hand::reweighed(tag, from as u64, to as u64);
+        profile::shrunk(tag, to);
+    } else if stays {
+        hand::reweighed(tag, weight(from), weight(to));
+        profile::thinned(tag, to, probability(to) / probability(from));
+    } else {
+        freed(tag, from);
+        return Tag::UNCOUNTED;
+    }
+    tag
+}
+
+/// Books a block that is freed.
+fn freed(tag: Tag, size: usize) {
+    if tag.is_cell() {
+        profile::give_back(tag);
+        hand::cell_freed(tag, size as u64);
+    } else if tag.is_counted() {
+        hand::unsampled(tag, weight(size));
+    }
 }
 
 /// Bytes of one standard deviation, at most, for so many estimated bytes.
@@ -232,22 +280,27 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for SampledAlloc<A> {
                 return unsafe { self.grow_large(block, layout, resized) };
             }
             // Not counted before and not now: the usual case, and it may grow in
-            // place.
-            let due = SAMPLER.with(|sampler| {
-                let to_go = sampler.to_go.get().wrapping_sub_unsigned(size as u64);
-                if to_go >= 0 {
-                    sampler.to_go.set(to_go);
-                }
-                to_go < 0
-            });
+            // place. One that shrinks is never counted.
+            let grows = size > layout.size();
+            let due = grows
+                && SAMPLER.with(|sampler| {
+                    let to_go = sampler.to_go.get().wrapping_sub_unsigned(size as u64);
+                    if to_go >= 0 {
+                        sampler.to_go.set(to_go);
+                    }
+                    to_go < 0
+                });
             if !due {
                 let inner = usual(layout.size());
                 // SAFETY: the caller's promise, as in `dealloc`.
                 return unsafe { self.0.realloc(block, inner, usual(size).size()) };
             }
-        } else if layout.size() >= LARGE && size >= LARGE {
-            // SAFETY: the caller's promise.
-            return unsafe { self.resize_large(block, layout, resized) };
+        } else if size <= layout.size() {
+            // SAFETY: the caller's promise; the block has a tag.
+            return unsafe { self.shrink(block, layout, resized) };
+        } else if layout.size() >= LARGE {
+            // SAFETY: the caller's promise; it was large and grows.
+            return unsafe { self.grow_larger(block, layout, resized) };
         }
         // SAFETY: the caller's promise; both blocks are at least as large as what is
         // copied, and they are different blocks.
@@ -277,7 +330,7 @@ impl<A: GlobalAlloc> SampledAlloc<A> {
             // SAFETY: it is counted, so its tag stands before it, where the inner
             // block starts.
             unsafe {
-                hand::unsampled(tag_before(block), weight(size));
+                freed(tag_before(block), size);
                 self.0.dealloc(block.sub(TAG), usual(size + TAG));
             }
             return;
@@ -288,11 +341,7 @@ impl<A: GlobalAlloc> SampledAlloc<A> {
         // SAFETY: its tag stands behind it.
         unsafe {
             let tag = cell::withdraw(block, size);
-            if tag.is_cell() {
-                hand::cell_freed(tag, size as u64);
-            } else if tag.is_counted() {
-                hand::unsampled(tag, weight(size));
-            }
+            freed(tag, size);
             self.0.dealloc(block, inner);
         }
     }
@@ -330,15 +379,89 @@ impl<A: GlobalAlloc> SampledAlloc<A> {
         }
     }
 
-    /// Resizes a large block that stays large: the inner allocator may then move
-    /// pages instead of bytes.
+    /// Shrinks a block that has a tag, which it may lose.
     ///
     /// # Safety
     ///
-    /// As [`GlobalAlloc::realloc`]; both layouts are large.
+    /// As [`GlobalAlloc::realloc`]; the block is counted, or not a usual one, and
+    /// `resized` is no larger and of the same alignment.
     #[cold]
     #[inline(never)]
-    unsafe fn resize_large(&self, block: *mut u8, layout: Layout, resized: Layout) -> *mut u8 {
+    unsafe fn shrink(&self, block: *mut u8, layout: Layout, resized: Layout) -> *mut u8 {
+        let (from, to) = (layout.size(), resized.size());
+        if is_usual(layout) {
+            let inner = usual(from + TAG);
+            // SAFETY: the caller's promise. It is counted, so its tag stands before it,
+            // where the inner block starts, and goes with it if that moves. Without
+            // the tag it is another block, as large as what is copied. If the inner
+            // allocator fails, the old block and its account stay as they are.
+            return unsafe {
+                let (start, tag) = (block.sub(TAG), tag_before(block));
+                let stays = stays_counted(tag, from, to);
+                let moved = if stays {
+                    self.0.realloc(start, inner, usual(to + TAG).size())
+                } else {
+                    self.0.alloc(usual(to))
+                };
+                if moved.is_null() {
+                    return moved;
+                }
+                shrunk(tag, from, to, stays);
+                if stays {
+                    return moved.add(TAG);
+                }
+                ptr::copy_nonoverlapping(block, moved, to);
+                self.0.dealloc(start, inner);
+                moved
+            };
+        }
+        let Some(inner) = unusual(layout) else {
+            return ptr::null_mut();
+        };
+        // SAFETY: as above, but its tag stands behind it, and both start where the
+        // inner block does.
+        let (tag, stays) = unsafe {
+            let tag = cell::withdraw(block, from);
+            (tag, stays_counted(tag, from, to))
+        };
+        let wanted = match is_usual(resized) {
+            true if stays => usual(to + TAG),
+            true => usual(to),
+            false => match unusual(resized) {
+                Some(wanted) => wanted,
+                None => return ptr::null_mut(),
+            },
+        };
+        // SAFETY: as above. One that becomes usual was aligned to 16 inside as usual
+        // ones are; if it stays counted, it is moved to where its tag leaves it room.
+        unsafe {
+            let start = self.0.realloc(block, inner, wanted.size());
+            if start.is_null() {
+                return start;
+            }
+            let tag = shrunk(tag, from, to, stays);
+            if !is_usual(resized) {
+                set_tag_behind(start, to, tag);
+                return start;
+            }
+            if !stays {
+                return start;
+            }
+            let block = start.add(TAG);
+            ptr::copy(start, block, to);
+            set_tag_before(block, tag);
+            block
+        }
+    }
+
+    /// Grows a large block: the inner allocator may then move pages instead of bytes.
+    ///
+    /// # Safety
+    ///
+    /// As [`GlobalAlloc::realloc`]; both layouts are large, and `resized` more so.
+    #[cold]
+    #[inline(never)]
+    unsafe fn grow_larger(&self, block: *mut u8, layout: Layout, resized: Layout) -> *mut u8 {
         let (Some(inner), Some(wanted)) = (unusual(layout), unusual(resized)) else {
             return ptr::null_mut();
         };
@@ -350,16 +473,8 @@ impl<A: GlobalAlloc> SampledAlloc<A> {
             if block.is_null() {
                 return block;
             }
-            let tag = if to > from {
-                hand::unsampled(tag, weight(from));
-                count(to)
-            } else {
-                let rest = profile::without_sample(tag);
-                hand::unsampled(rest, weight(from) - weight(to));
-                profile::shrunk(tag, to);
-                tag
-            };
-            set_tag_behind(block, to, tag);
+            freed(tag, from);
+            set_tag_behind(block, to, count(to));
             block
         }
     }

@@ -429,6 +429,66 @@ fn a_sampled_estimate_is_unbiased() {
     assert_eq!(base_bytes(Base::Unowned), unowned);
 }
 
+/// Whoever shrinks a block leaves it to its owner, and the estimate is right for it:
+/// from any kind of block to any other.
+#[test]
+fn a_sampled_estimate_is_unbiased_after_shrinking() {
+    let _turn = turn();
+    let alloc = SampledAlloc::system();
+    apart(|| wake(&alloc));
+    let unowned = base_bytes(Base::Unowned);
+    let task = new_task(0);
+    let retained = || balances(&[task])[&0].bytes;
+    for align in [8, 64] {
+        let layout = |size| Layout::from_size_align(size, align).unwrap();
+        let sizes = [10_000_usize, 40_000, 70_000, 300_000].into_iter().cycle();
+        let mut blocks: Vec<_> = apart(|| {
+            super::enter(task.owner);
+            let make = |size| {
+                // SAFETY: the size is not zero, and the block that large.
+                unsafe {
+                    let block = alloc.alloc(layout(size));
+                    block.write_bytes(7, 9_000.min(size));
+                    (block.expose_provenance(), size)
+                }
+            };
+            let blocks = sizes.take(4_000).map(make).collect();
+            super::leave();
+            blocks
+        });
+        for most in [
+            200_000, 100_000, 65_536, 65_535, 20_000, 9_000, 8_999, 1_000,
+        ] {
+            // By a thread which has allocated nothing.
+            apart(|| {
+                for (block, size) in blocks.iter_mut().filter(|(_, size)| *size > most) {
+                    let start = std::ptr::with_exposed_provenance_mut(*block);
+                    // SAFETY: a live block of this allocator and layout.
+                    let start = unsafe { alloc.realloc(start, layout(*size), most) };
+                    assert!(!start.is_null() && start.addr().is_multiple_of(align));
+                    // SAFETY: this much was written, and is kept.
+                    let kept = unsafe { std::slice::from_raw_parts(start, most.min(9_000)) };
+                    assert!(kept.iter().all(|byte| *byte == 7));
+                    (*block, *size) = (start.expose_provenance(), most);
+                }
+            });
+            let bytes: usize = blocks.iter().map(|(_, size)| size).sum();
+            let error = (retained() as f64 - bytes as f64).abs();
+            let deviation = super::deviation(bytes as u64) as f64;
+            assert!(error < 6.0 * deviation, "{most}: {error} of {bytes}");
+            assert!(deviation < 0.15 * bytes as f64);
+            assert_eq!(base_bytes(Base::Unowned), unowned);
+        }
+        for (block, size) in blocks {
+            // SAFETY: a live block of this allocator and layout.
+            unsafe { alloc.dealloc(std::ptr::with_exposed_provenance_mut(block), layout(size)) };
+        }
+        assert_eq!(retained(), 0);
+    }
+    SLOTS.end(task.owner.index, 1);
+    assert!(balances(&[task]).is_empty());
+}
+
 /// A size that has no room for a tag is refused, and so is one that the inner
 /// allocator refuses; neither is booked.
 #[test]

@@ -93,6 +93,13 @@ impl Entry {
         self.size.store(size, Relaxed);
     }
 
+    /// The block stands for those, too, that had this probability as it had and were
+    /// taken out.
+    pub(crate) fn thin(&self, probability: f64) {
+        let blocks = f64::from_bits(self.blocks.load(Relaxed));
+        self.blocks.store((blocks / probability).to_bits(), Relaxed);
+    }
+
     /// The block belongs to somebody else.
     pub(crate) fn set_owner(&self, owner: u64) {
         self.owner.store(owner, Relaxed);

@@ -240,6 +240,15 @@ pub(super) fn shrunk(tag: Tag, size: usize) {
     }
 }
 
+/// A block with this tag has shrunk, and only with this probability kept its tag.
+#[inline]
+pub(super) fn thinned(tag: Tag, size: usize, probability: f64) {
+    if let Some(entry) = tag.sample().and_then(|number| TABLE.get(number)) {
+        entry.shrink(size as u64);
+        entry.thin(probability);
+    }
+}
+
 /// A block changes hands; returns its new tag.
 pub(super) fn taken_over(from: Tag, by: Tag, key: Key) -> Tag {
     match from.sample() {
