@@ -91,6 +91,11 @@ impl Profile {
     ///
     /// When the file cannot be written, when there is a profile already, and when
     /// [`Alloc`] is not the global allocator, so that there is nothing to count.
+    ///
+    /// # Panics
+    ///
+    /// If a [`dhat::Profiler`](Profiler) runs that was not started here: dhat has one
+    /// per process, and does not tell beforehand.
     pub fn start(file: impl Into<PathBuf>) -> io::Result<Self> {
         let file = file.into();
         // dhat opens it at the end, prints what went wrong, and goes on.

@@ -54,7 +54,9 @@ const INNER_ALIGN: usize = 16;
 ///
 /// [`Alloc`](crate::Alloc) counts exactly and is the one to use where some ns a pair
 /// of allocation and free can be paid; this one costs under 1 ns, and at most
-/// a hundredth of the memory.
+/// a hundredth of the memory with glibc's allocator. Others may round the blocks that it
+/// asks for up by more: those of 8 bytes to 16, and those of 64 KiB and more, which are 8
+/// bytes larger, to the next of their sizes.
 #[derive(Debug, Default)]
 pub struct SampledAlloc<A = System>(A);
 
