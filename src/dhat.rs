@@ -94,7 +94,7 @@ impl Profile {
     ///
     /// # Panics
     ///
-    /// If a [`dhat::Profiler`](Profiler) runs that was not started here: dhat has one
+    /// If a [`dhat::Profiler`] runs that was not started here: dhat has one
     /// per process, and does not tell beforehand.
     pub fn start(file: impl Into<PathBuf>) -> io::Result<Self> {
         let file = file.into();
