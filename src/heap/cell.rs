@@ -17,7 +17,8 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use super::account::Opening;
 use super::block::{set_tag_behind, tag_behind};
-use super::hand::{self, Accounting, SLOTS, with_hand};
+use super::books::{self, Accounting, SLOTS};
+use super::hand::with_hand;
 use super::notes::Note;
 use super::profile;
 use super::sampled;
@@ -131,7 +132,7 @@ pub(crate) fn forget() {
 }
 
 fn mark() -> (u64, u64) {
-    match hand::accounting() {
+    match books::accounting() {
         Some(Accounting::Sampled) => sampled::mark(),
         _ => with_hand(|hand| hand.mark()),
     }
@@ -145,7 +146,7 @@ pub(crate) struct NewCell(Option<Latest>);
 /// allocated there.
 #[inline]
 pub(crate) fn find() -> NewCell {
-    if hand::accounting().is_none() {
+    if books::accounting().is_none() {
         return NewCell(None);
     }
     // To spawn a task Tokio allocates its cell and then runs the hook that this is
@@ -157,7 +158,7 @@ pub(crate) fn find() -> NewCell {
 /// allocator counts.
 #[inline]
 pub(crate) fn open(key: Key, cell: NewCell) -> Opening {
-    if hand::accounting().is_none() {
+    if books::accounting().is_none() {
         return Opening::default();
     }
     let first = match cell.0 {
@@ -176,7 +177,7 @@ pub(crate) fn open(key: Key, cell: NewCell) -> Opening {
         match latest.take_over(index, key) {
             Some(old) => {
                 opening.cell = latest.size;
-                match hand::accounting() {
+                match books::accounting() {
                     Some(Accounting::Sampled) => sampled::hand_over(old, latest.size),
                     _ => with_hand(|hand| hand.hand_over(latest.size)),
                 }

@@ -5,6 +5,7 @@
 //! | [`Alloc`], [`SampledAlloc`] | put a [tag](tag) beside a block and tell the thread's [hand](hand) |
 //! | [`hand`] | gathers a thread's figures and publishes them after each poll |
 //! | [`others`] | gathers what a poll frees of other tasks |
+//! | [`books`] | has what was published, of tasks and of what no task owns |
 //! | [`slots`] | has one [`Slot`](slots::Slot) per task, for as long as any of its bytes is in use |
 //! | [`cell`] | finds the block that is a task's own cell |
 //! | [`notes`] | keeps a block from being freed while it is looked at |
@@ -24,6 +25,7 @@
 
 pub(crate) mod account;
 mod block;
+mod books;
 pub(crate) mod cell;
 mod exact;
 mod hand;
@@ -41,7 +43,7 @@ mod tests;
 pub use exact::Alloc;
 pub use sampled::SampledAlloc;
 
-pub(crate) use hand::{Accounting, Owner, SLOTS, accounting, base_bytes};
+pub(crate) use books::{Accounting, Owner, SLOTS, accounting, base_bytes};
 pub(crate) use sampled::deviation;
 pub(crate) use tag::Base;
 

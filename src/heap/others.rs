@@ -3,7 +3,8 @@
 
 use std::cell::Cell;
 
-use super::hand::{IN_HAND, book};
+use super::books::book;
+use super::hand::IN_HAND;
 use super::slots::Change;
 
 /// Tasks whose figures are gathered at a time.

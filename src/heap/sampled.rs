@@ -22,8 +22,9 @@ use std::cell::Cell;
 use std::ptr;
 
 use super::block::{TAG, set_tag_before, set_tag_behind, tag_before, with_tag_behind};
+use super::books::{self, Accounting};
 use super::cell;
-use super::hand::{self, Accounting, with_hand};
+use super::hand::with_hand;
 use super::profile;
 use super::random::Random;
 use super::tag::Tag;
@@ -106,7 +107,7 @@ impl Sampler {
     /// distance. Only a thread's first block is not.
     fn is_due(&self, size: usize) -> bool {
         if self.random.is_new() {
-            hand::note_accounting(Accounting::Sampled);
+            books::note_accounting(Accounting::Sampled);
             let gap = self.random.gap(INTERVAL).cast_signed();
             self.to_go.set(gap.wrapping_sub_unsigned(size as u64));
             if self.to_go.get() >= 0 {
@@ -164,10 +165,10 @@ fn stays_counted(tag: Tag, from: usize, to: usize) -> bool {
 /// Books that a block has shrunk, and returns its new tag.
 fn shrunk(tag: Tag, from: usize, to: usize, stays: bool) -> Tag {
     if tag.is_cell() {
-        hand::reweighed(tag, from as u64, to as u64);
+        books::reweighed(tag, from as u64, to as u64);
         profile::shrunk(tag, to);
     } else if stays {
-        hand::reweighed(tag, weight(from), weight(to));
+        books::reweighed(tag, weight(from), weight(to));
         profile::thinned(tag, to, probability(to) / probability(from));
     } else {
         freed(tag, from);
@@ -180,9 +181,9 @@ fn shrunk(tag: Tag, from: usize, to: usize, stays: bool) -> Tag {
 fn freed(tag: Tag, size: usize) {
     if tag.is_cell() {
         profile::give_back(tag);
-        hand::cell_freed(tag, size as u64);
+        books::cell_freed(tag, size as u64);
     } else if tag.is_counted() {
-        hand::unsampled(tag, weight(size));
+        books::unsampled(tag, weight(size));
     }
 }
 
@@ -196,7 +197,7 @@ pub(crate) fn deviation(bytes: u64) -> u64 {
 /// booked to, who was marked on it.
 pub(super) fn hand_over(tag: Tag, size: usize) {
     if tag.is_counted() {
-        hand::unsampled(tag, weight(size));
+        books::unsampled(tag, weight(size));
     }
 }
 
