@@ -15,6 +15,7 @@ mod finished;
 mod live;
 mod optimised;
 mod pool;
+#[path = "../common/shutdown.rs"]
 mod shutdown;
 mod soak;
 mod threads;
@@ -25,6 +26,10 @@ use tokio_plumber::snapshot::{Site, Snapshot, Task, TaskSelection};
 
 #[global_allocator]
 static ALLOC: Alloc = Alloc::system();
+
+/// Bytes of a block that the inner allocator may put where one of 128 bytes was that is
+/// aligned as a cell is: both have a tag.
+const AS_LARGE_AS_PADDED: usize = 128;
 
 fn runtime() -> Runtime {
     let mut builder = Builder::new_multi_thread();

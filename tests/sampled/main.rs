@@ -4,6 +4,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../common/shutdown.rs"]
 mod shutdown;
 
 use std::future::pending;
@@ -16,6 +17,11 @@ use tokio_plumber::snapshot::{HeapAccounting, Site, TaskSelection};
 static ALLOC: SampledAlloc = SampledAlloc::system();
 
 const MIB: u64 = 1 << 20;
+
+/// Bytes of a block that the inner allocator may put where one of 128 bytes was that is
+/// aligned as a cell is: that one has a tag, and most others have
+/// none.
+const AS_LARGE_AS_PADDED: usize = 136;
 
 /// Waits until the only site of this file is as wanted.
 #[track_caller]

@@ -1,4 +1,5 @@
 //! Spawns on a runtime that has shut down: the future is dropped before the spawn hook.
+//! For every allocator that looks for cells.
 
 use std::future::Future;
 use std::hint::spin_loop;
@@ -57,7 +58,9 @@ fn what_is_freed_is_not_written_to(runtime: Runtime) {
             other.wait_for(1);
             drop(other.made.lock().unwrap().take());
             // One of these may well be where that was.
-            let blocks: Vec<_> = (0..8).map(|_| vec![0xAA_u8; 136]).collect();
+            let blocks: Vec<_> = (0..8)
+                .map(|_| vec![0xAA_u8; crate::AS_LARGE_AS_PADDED])
+                .collect();
             other.step.store(2, SeqCst);
             other.wait_for(3);
             blocks.iter().flatten().all(|byte| *byte == 0xAA)
