@@ -108,6 +108,7 @@ mod probe;
 pub mod report;
 pub mod runtime;
 pub mod snapshot;
+mod stacks;
 
 pub use config::{Config, ConfigError};
 pub use engine::snapshot;

@@ -10,7 +10,7 @@ use prost::Message as _;
 
 use super::proto::{Function, Label, Line, Location, Mapping, Profile, Sample, ValueType};
 use super::{Frame, HeapProfile, Owner};
-use crate::heap::profile;
+use crate::stacks;
 
 /// Encodes and compresses it.
 pub(super) fn encode(profile: &HeapProfile) -> Vec<u8> {
@@ -48,7 +48,7 @@ struct Encoder {
     strings: HashMap<String, i64>,
     functions: HashMap<(i64, i64), u64>,
     locations: HashMap<Place, u64>,
-    modules: Vec<profile::Mapped>,
+    modules: Vec<stacks::Mapped>,
 }
 
 /// What a location stands for.
@@ -65,7 +65,7 @@ impl Encoder {
             strings: HashMap::new(),
             functions: HashMap::new(),
             locations: HashMap::new(),
-            modules: profile::mapped(),
+            modules: stacks::mapped(),
         };
         encoder.string("");
         for (id, module) in (1..).zip(encoder.modules.clone()) {

@@ -14,11 +14,6 @@
 //! make it wait and without an allocation.
 
 pub(crate) mod entry;
-#[cfg(all(
-    target_os = "linux",
-    any(target_arch = "x86_64", target_arch = "aarch64")
-))]
-mod modules;
 mod table;
 #[cfg_attr(
     not(all(
@@ -30,8 +25,6 @@ mod table;
 mod unwind;
 
 use std::cell::Cell;
-use std::ops::Range;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::random::Random;
@@ -40,14 +33,7 @@ use super::tag::{Base, Named, Tag};
 use entry::Facts;
 use table::Table;
 
-pub(crate) use unwind::{mapped, refresh};
-
-/// A module in memory.
-#[derive(Clone, Debug)]
-pub(crate) struct Mapped {
-    pub(crate) path: PathBuf,
-    pub(crate) addresses: Range<u64>,
-}
+pub(crate) use unwind::refresh;
 
 /// Farther than any thread gets.
 const NEVER: u64 = 1 << 62;

@@ -1,8 +1,6 @@
 //! What stands in the place of [`unwind`](self) where stacks cannot be unwound yet:
 //! nothing can be switched on.
 
-use super::Mapped;
-
 pub(super) struct Only;
 
 impl Only {
@@ -16,10 +14,6 @@ pub(super) fn prepare() -> bool {
 }
 
 pub(crate) fn refresh() {}
-
-pub(crate) fn mapped() -> Vec<Mapped> {
-    Vec::new()
-}
 
 pub(super) fn own_stack(_frame: &mut dyn FnMut(u64) -> bool) -> bool {
     false

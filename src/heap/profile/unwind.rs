@@ -15,9 +15,8 @@ use framehop::{
     UnwinderNative,
 };
 
-use super::modules::{self, Data, Generation};
-
-pub(crate) use super::modules::mapped;
+use crate::stacks::bounds;
+use crate::stacks::modules::{self, Data, Generation};
 
 type Unwinder = UnwinderNative<Data, MustNotAllocateDuringUnwind>;
 type Cache = CacheNative<MustNotAllocateDuringUnwind>;
@@ -238,31 +237,13 @@ fn stack_end() -> u64 {
     if thread.stack_end == 0 {
         // Once per thread. The C library allocates for this, but not with the
         // allocator that is being profiled, and waits for no other thread.
-        thread.stack_end = ask_stack_end().unwrap_or(u64::MAX);
+        thread.stack_end = bounds::own().map_or(u64::MAX, |stack| stack.end);
         THREAD.set(thread);
     }
     if thread.stack_end == u64::MAX {
         return 0;
     }
     thread.stack_end
-}
-
-fn ask_stack_end() -> Option<u64> {
-    let mut attributes = mem::MaybeUninit::<libc::pthread_attr_t>::uninit();
-    let (mut start, mut size) = (ptr::null_mut(), 0);
-    // SAFETY: each call gets what it asks for, and the attributes are read and
-    // destroyed only once they were made.
-    unsafe {
-        if libc::pthread_getattr_np(libc::pthread_self(), attributes.as_mut_ptr()) != 0 {
-            return None;
-        }
-        let asked = libc::pthread_attr_getstack(attributes.as_ptr(), &raw mut start, &raw mut size);
-        libc::pthread_attr_destroy(attributes.as_mut_ptr());
-        if asked != 0 {
-            return None;
-        }
-    }
-    Some(start.addr() as u64 + size as u64)
 }
 
 #[cfg(test)]

@@ -16,14 +16,14 @@ use super::Mapped;
 
 /// Unwind information of a module. That of the program itself stays where it is; that
 /// of libraries is copied, since they may be unloaded while a stack is unwound.
-pub(super) type Data = Cow<'static, [u8]>;
+pub(crate) type Data = Cow<'static, [u8]>;
 
 /// The encoding of the pointer to `.eh_frame` that linkers use: four bytes, signed,
 /// relative to where they are (`DW_EH_PE_pcrel | DW_EH_PE_sdata4`).
 const RELATIVE: u8 = 0x1B;
 
 /// How often modules were loaded and unloaded.
-pub(super) type Generation = (u64, u64);
+pub(crate) type Generation = (u64, u64);
 
 /// The modules, in the order of their addresses.
 pub(crate) fn mapped() -> Vec<Mapped> {
@@ -40,7 +40,7 @@ pub(crate) fn mapped() -> Vec<Mapped> {
 }
 
 /// How often the list has changed.
-pub(super) fn generation() -> Generation {
+pub(crate) fn generation() -> Generation {
     let mut generation = (0, 0);
     each(|module| {
         generation = (module.info.dlpi_adds, module.info.dlpi_subs);
@@ -50,7 +50,7 @@ pub(super) fn generation() -> Generation {
 }
 
 /// What the unwinder has to know of each.
-pub(super) fn unwindable() -> Vec<Module<Data>> {
+pub(crate) fn unwindable() -> Vec<Module<Data>> {
     let mut list = Vec::new();
     each(|module| {
         list.extend(module.unwindable());
