@@ -109,6 +109,7 @@ pub mod report;
 pub mod runtime;
 pub mod snapshot;
 mod stacks;
+mod stall;
 
 pub use config::{Config, ConfigError};
 pub use engine::snapshot;

@@ -77,6 +77,8 @@ pub(crate) struct Polling {
     pub(crate) task: TaskId,
     pub(crate) site: SiteId,
     pub(crate) since: Duration,
+    /// The same in ticks: with the cell, it names this poll and no other.
+    pub(crate) ticks: u64,
 }
 
 /// A finished slow poll as the engine reads it; times since the epoch.
@@ -167,6 +169,7 @@ impl Cell {
             task,
             site,
             since: clock().since_epoch(start),
+            ticks: start,
         })
     }
 

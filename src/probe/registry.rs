@@ -13,6 +13,7 @@ use super::clock::clock;
 use super::latency::BUCKETS;
 use super::sched;
 use crate::snapshot::{Flavor, RuntimeId};
+use crate::stacks;
 
 /// Ended runtimes that are still shown; older ones live on in the totals.
 const ENDED_KEPT: usize = 16;
@@ -67,6 +68,8 @@ pub(crate) struct ThreadFacts {
     index: Option<u32>,
     pub(crate) name: String,
     pub(crate) tid: Option<u32>,
+    /// The addresses of its stack, the lowest first.
+    pub(crate) stack: Option<(u64, u64)>,
     id: ThreadId,
 }
 
@@ -179,6 +182,7 @@ pub(crate) fn lease(runtime: RuntimeId) -> &'static Cell {
         index: None,
         name,
         tid,
+        stack: stacks::own_bounds(),
         id: current.id(),
     };
     registry.leases.push(Lease {
@@ -260,12 +264,14 @@ pub(crate) struct WorkerFacts {
 }
 
 /// What the search for stalls needs of one thread.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(crate) struct Watched {
     pub(crate) runtime: RuntimeId,
     pub(crate) worker: u32,
     pub(crate) thread: ThreadId,
     pub(crate) tid: Option<u32>,
+    pub(crate) stack: Option<(u64, u64)>,
+    pub(crate) cell: &'static Cell,
     pub(crate) threshold: Duration,
     pub(crate) polling: Option<Polling>,
     pub(crate) slow: Option<FinishedSlowPoll>,
@@ -324,6 +330,8 @@ pub(crate) fn watch(watched: &mut Vec<Watched>) -> Option<Duration> {
             worker,
             thread: lease.thread.id,
             tid: lease.thread.tid,
+            stack: lease.thread.stack,
+            cell: lease.cell,
             threshold: lease.stall_threshold?,
             polling: lease.cell.polling(),
             slow: lease.cell.slow_poll(),

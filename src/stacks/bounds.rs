@@ -1,16 +1,38 @@
 //! Where a thread keeps its stack.
 
-use std::mem;
-use std::ops::Range;
-use std::ptr;
+use std::cell::Cell;
+use std::{mem, ptr};
 
-/// The addresses of the calling thread's stack, the lowest first; `None` if the system
-/// does not tell.
+/// What is known of the calling thread's stack.
+#[derive(Clone, Copy)]
+enum Known {
+    Unasked,
+    /// The system does not tell.
+    Nothing,
+    Bounds(u64, u64),
+}
+
+thread_local! {
+    static KNOWN: Cell<Known> = const { Cell::new(Known::Unasked) };
+}
+
+/// The lowest address of the calling thread's stack, and the one where it ends; `None`
+/// if the system does not tell.
 ///
-/// Allocates, but not with Rust's allocator, and waits for no other thread. For the main
-/// thread, whose stack grows, the C library reads the process's memory map: some tens of
-/// microseconds.
-pub(crate) fn own() -> Option<Range<u64>> {
+/// Asked once per thread. That allocates, but not with Rust's allocator, and waits for no
+/// other thread. For the main thread, whose stack grows, the C library reads the
+/// process's memory map: some tens of microseconds.
+pub(crate) fn own() -> Option<(u64, u64)> {
+    if let Known::Unasked = KNOWN.get() {
+        KNOWN.set(ask().map_or(Known::Nothing, |(start, end)| Known::Bounds(start, end)));
+    }
+    match KNOWN.get() {
+        Known::Bounds(start, end) => Some((start, end)),
+        _ => None,
+    }
+}
+
+fn ask() -> Option<(u64, u64)> {
     let mut attributes = mem::MaybeUninit::<libc::pthread_attr_t>::uninit();
     let (mut start, mut size) = (ptr::null_mut(), 0);
     // SAFETY: each call gets what it asks for, and the attributes are read and
@@ -26,5 +48,5 @@ pub(crate) fn own() -> Option<Range<u64>> {
         }
     }
     let start = start.addr() as u64;
-    Some(start..start + size as u64)
+    Some((start, start + size as u64))
 }

@@ -30,6 +30,22 @@ pub(crate) struct Mapped {
     pub(crate) addresses: Range<u64>,
 }
 
+/// The lowest address of the calling thread's stack, and the one where it ends; asked
+/// once per thread. `None` where the system does not tell, and where stacks cannot be
+/// unwound.
+pub(crate) fn own_bounds() -> Option<(u64, u64)> {
+    #[cfg(all(
+        target_os = "linux",
+        any(target_arch = "x86_64", target_arch = "aarch64")
+    ))]
+    return bounds::own();
+    #[cfg(not(all(
+        target_os = "linux",
+        any(target_arch = "x86_64", target_arch = "aarch64")
+    )))]
+    None
+}
+
 /// The modules that are loaded, in the order of their addresses; none where stacks
 /// cannot be unwound.
 pub(crate) fn mapped() -> Vec<Mapped> {

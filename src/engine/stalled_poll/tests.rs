@@ -39,12 +39,15 @@ impl Machine {
             task: TaskId(9),
             site: SITE,
             since,
+            ticks: 1,
         });
         let watched = Watched {
             runtime: RuntimeId(1),
             worker: 0,
             thread: std::thread::current().id(),
             tid: Some(1),
+            stack: None,
+            cell: Box::leak(Box::default()),
             threshold: T,
             polling,
             slow: self.slow,

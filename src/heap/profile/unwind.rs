@@ -39,15 +39,9 @@ struct Bench {
     cache: Cache,
 }
 
-#[derive(Clone, Copy)]
-struct Thread {
-    unwinds: bool,
-    /// Where the stack ends; zero before that was asked for.
-    stack_end: u64,
-}
-
 thread_local! {
-    static THREAD: Cell<Thread> = const { Cell::new(Thread { unwinds: false, stack_end: 0 }) };
+    /// Whether this thread unwinds.
+    static UNWINDS: Cell<bool> = const { Cell::new(false) };
 }
 
 /// The right to sample on this thread: what unwinding allocates itself, if it ever
@@ -56,20 +50,13 @@ pub(super) struct Only;
 
 impl Only {
     pub(super) fn claim() -> Option<Self> {
-        let mut thread = THREAD.get();
-        if mem::replace(&mut thread.unwinds, true) {
-            return None;
-        }
-        THREAD.set(thread);
-        Some(Self)
+        (!UNWINDS.replace(true)).then_some(Self)
     }
 }
 
 impl Drop for Only {
     fn drop(&mut self) {
-        let mut thread = THREAD.get();
-        thread.unwinds = false;
-        THREAD.set(thread);
+        UNWINDS.set(false);
     }
 }
 
@@ -126,7 +113,9 @@ fn update(make: bool, wanted: usize) {
 /// `false`; each by an address inside of the call. Returns whether that was all.
 #[inline(never)]
 pub(super) fn own_stack(frame: &mut dyn FnMut(u64) -> bool) -> bool {
-    let end = stack_end();
+    let Some((_, end)) = bounds::own() else {
+        return false;
+    };
     let (ip, sp, registers) = registers();
     // On a stack that is not the thread's own, nothing says how far one may read.
     if !(sp < end && end - sp < MOST_STACK) {
@@ -176,7 +165,7 @@ const MOST_STACK: u64 = 1 << 32;
 /// The first free bench, starting at this thread's usual one.
 fn free_bench() -> Option<MutexGuard<'static, Option<Bench>>> {
     // Thread-local storage of different threads lies pages apart.
-    let start = THREAD.with(|thread| ptr::from_ref(thread).addr()) >> 12;
+    let start = UNWINDS.with(|unwinds| ptr::from_ref(unwinds).addr()) >> 12;
     (0..BENCHES).find_map(|nth| {
         let bench = match BENCH.get((start + nth) % BENCHES)?.try_lock() {
             Ok(bench) => bench,
@@ -229,21 +218,6 @@ fn registers() -> (u64, u64, UnwindRegsNative) {
         );
     }
     (ip, sp, UnwindRegsNative::new(lr, sp, fp))
-}
-
-/// Where this thread's stack ends, at its highest address; zero if that is not known.
-fn stack_end() -> u64 {
-    let mut thread = THREAD.get();
-    if thread.stack_end == 0 {
-        // Once per thread. The C library allocates for this, but not with the
-        // allocator that is being profiled, and waits for no other thread.
-        thread.stack_end = bounds::own().map_or(u64::MAX, |stack| stack.end);
-        THREAD.set(thread);
-    }
-    if thread.stack_end == u64::MAX {
-        return 0;
-    }
-    thread.stack_end
 }
 
 #[cfg(test)]
