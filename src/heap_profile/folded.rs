@@ -1,31 +1,17 @@
-//! Folded stacks: a line each, as flame graph tools read them.
+//! Folded stacks, each under its owner.
 
-use std::fmt::Write as _;
+use std::iter;
 
 use super::HeapProfile;
+use crate::stacks::folded;
 
 pub(super) fn write(profile: &HeapProfile) -> String {
     let mut lines = String::new();
     for stack in &profile.stacks {
-        push(&mut lines, &stack.owner.to_string());
-        if stack.truncated {
-            lines.push_str(";[…]");
-        }
-        for frame in stack.frames.iter().rev() {
-            lines.push(';');
-            push(&mut lines, &frame.function);
-        }
-        // Writing into a string cannot fail.
-        let _written = writeln!(lines, " {}", stack.bytes);
+        let owner = stack.owner.to_string();
+        let names = stack.frames.iter().rev().map(|frame| &*frame.function);
+        let names = stack.truncated.then_some("[…]").into_iter().chain(names);
+        folded::line(&mut lines, iter::once(&*owner).chain(names), stack.bytes);
     }
     lines
-}
-
-/// A name may hold what separates names.
-fn push(line: &mut String, name: &str) {
-    line.extend(name.chars().map(|c| match c {
-        ';' => ':',
-        c if c.is_control() => ' ',
-        c => c,
-    }));
 }

@@ -14,6 +14,7 @@
     any(target_arch = "x86_64", target_arch = "aarch64")
 ))]
 pub(crate) mod bounds;
+pub(crate) mod folded;
 #[cfg(all(
     target_os = "linux",
     any(target_arch = "x86_64", target_arch = "aarch64")
