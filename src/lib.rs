@@ -68,8 +68,7 @@
 //! - **dhat**: [`dhat`], a recipe for tests that say which lines allocated what a
 //!   test left. Leave it off in production; it brings dhat.
 //! - **heap-profile**: [`heap_profile`], which lines allocated what is in use, from
-//!   sampled stacks. Leave it off where nobody will ask; it brings framehop, backtrace
-//!   and prost.
+//!   sampled stacks. Leave it off where nobody will ask; it brings prost and flate2.
 //! - **test-util**: [`runtime::Builder::start_paused`]. Leave it off in
 //!   production, since it makes Tokio's clock pausable.
 //! - **io-uring**, **schedule-latency**: Tokio's features of the same name, for

@@ -68,22 +68,23 @@
 //!
 //! Linux on `x86_64` and aarch64 only, so far.
 
+mod allocators;
 mod folded;
 mod pprof;
 mod proto;
-mod symbols;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::hint::black_box;
-use std::sync::Arc;
 
 use crate::engine;
 use crate::heap::{self, profile};
 use crate::snapshot::{Location, SiteId, TaskId};
+use crate::stacks::Symbols;
 
 use profile::Whose;
-use symbols::Symbols;
+
+pub use crate::stacks::Frame;
 
 /// Mean bytes between two samples; that of jemalloc and Go's profiler.
 ///
@@ -113,21 +114,6 @@ impl fmt::Display for Owner {
             Self::Plumber => f.write_str("tokio-plumber"),
         }
     }
-}
-
-/// A function in a stack.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Frame {
-    /// Inside of the call, in memory. The same for functions that were inlined into
-    /// one.
-    pub address: u64,
-    /// The function's name, or the address if there is none.
-    pub function: Arc<str>,
-    /// The source file, if the program says so.
-    pub file: Option<Arc<str>>,
-    /// The line, if the program says so.
-    pub line: Option<u32>,
 }
 
 /// What one task retains that was allocated with one stack.
@@ -291,6 +277,8 @@ pub fn take() -> Result<HeapProfile, NotProfiling> {
 struct Key {
     owner: Booked,
     truncated: bool,
+    /// Modules that had been unloaded before: the same addresses may be other code's.
+    unloads: u64,
     addresses: Vec<u64>,
 }
 
@@ -326,6 +314,7 @@ fn gather(interval: u64) -> HeapProfile {
         let key = Key {
             owner,
             truncated: facts.truncated,
+            unloads: facts.unloads,
             addresses: facts.frames,
         };
         let tasks = stacks.entry(key).or_default();
@@ -335,7 +324,7 @@ fn gather(interval: u64) -> HeapProfile {
             samples: 1,
         });
     });
-    let mut symbols = Symbols::default();
+    let mut symbols = Symbols::new();
     let mut stacks: Vec<Stack> = stacks
         .into_iter()
         .map(|(key, tasks)| stack(&key, tasks, &mut symbols))
@@ -364,6 +353,8 @@ fn stack(key: &Key, tasks: HashMap<Option<TaskId>, Sums>, symbols: &mut Symbols)
         })
         .collect();
     shares.sort_by_key(|share| (std::cmp::Reverse(share.bytes), share.task));
+    let mut frames = symbols.frames(&key.addresses, key.unloads);
+    frames.drain(..allocators::own(&frames));
     Stack {
         owner: match key.owner {
             Booked::Site(site) => Owner::Site(engine::location(site)),
@@ -371,7 +362,7 @@ fn stack(key: &Key, tasks: HashMap<Option<TaskId>, Sums>, symbols: &mut Symbols)
             Booked::Base(base) if base == heap::Base::Plumber as u8 => Owner::Plumber,
             Booked::Base(_) => Owner::NoTask,
         },
-        frames: symbols.frames(&key.addresses),
+        frames,
         truncated: key.truncated,
         bytes: whole(all.bytes),
         blocks: whole(all.blocks),

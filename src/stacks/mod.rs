@@ -3,11 +3,22 @@
 //!
 //! Nothing here takes a stack. The heap profile unwinds that of the allocating
 //! thread, the stall watchdog a copy of a worker's; both read this.
+//!
+//! A stack is named later than it was taken, and another module may have been loaded to
+//! where one was. So whoever takes a stack asks for the number of [`unloads`] first, and
+//! [`Symbols`] names nothing that may have been another's then.
 
 // What the loader and the C library say is behind pointers.
 #![allow(unsafe_code)]
-// A part is for heap profiles alone.
-#![cfg_attr(not(feature = "heap-profile"), allow(dead_code))]
+// A part is for heap profiles alone, and only where stacks can be unwound.
+#![cfg_attr(
+    not(all(
+        feature = "heap-profile",
+        target_os = "linux",
+        any(target_arch = "x86_64", target_arch = "aarch64")
+    )),
+    allow(dead_code)
+)]
 
 #[cfg(all(
     target_os = "linux",
@@ -15,20 +26,45 @@
 ))]
 pub(crate) mod bounds;
 pub(crate) mod folded;
+#[cfg_attr(
+    not(all(
+        target_os = "linux",
+        any(target_arch = "x86_64", target_arch = "aarch64")
+    )),
+    path = "no_loaders.rs"
+)]
+mod loaders;
 #[cfg(all(
     target_os = "linux",
     any(target_arch = "x86_64", target_arch = "aarch64")
 ))]
 pub(crate) mod modules;
+mod symbols;
 
 use std::ops::Range;
 use std::path::PathBuf;
+
+#[cfg_attr(not(feature = "heap-profile"), allow(unreachable_pub, unused_imports))]
+pub use symbols::Frame;
+pub(crate) use symbols::Symbols;
 
 /// A module in memory.
 #[derive(Clone, Debug)]
 pub(crate) struct Mapped {
     pub(crate) path: PathBuf,
     pub(crate) addresses: Range<u64>,
+    /// What is added to an address of the file.
+    pub(crate) bias: u64,
+    pub(crate) is_program: bool,
+}
+
+impl Mapped {
+    /// Whether this is the same file at the same place, unless it was away meanwhile.
+    /// The program stays what it is when its file gets another name.
+    fn is_same(&self, other: &Self) -> bool {
+        let place = |it: &Self| (it.is_program, it.bias, it.addresses.clone());
+        place(self) == place(other) && (self.is_program || self.path == other.path)
+    }
 }
 
 /// The lowest address of the calling thread's stack, and the one where it ends; asked
@@ -54,10 +90,26 @@ pub(crate) fn mapped() -> Vec<Mapped> {
         target_os = "linux",
         any(target_arch = "x86_64", target_arch = "aarch64")
     ))]
-    return modules::mapped();
+    return modules::list().1;
     #[cfg(not(all(
         target_os = "linux",
         any(target_arch = "x86_64", target_arch = "aarch64")
     )))]
     Vec::new()
+}
+
+/// How many modules were unloaded so far; to be asked for before a stack is taken, and
+/// given to [`Symbols::frames`] with it.
+#[allow(dead_code)] // Until the stall watchdog reads it.
+pub(crate) fn unloads() -> u64 {
+    #[cfg(all(
+        target_os = "linux",
+        any(target_arch = "x86_64", target_arch = "aarch64")
+    ))]
+    return modules::generation().unloads;
+    #[cfg(not(all(
+        target_os = "linux",
+        any(target_arch = "x86_64", target_arch = "aarch64")
+    )))]
+    0
 }

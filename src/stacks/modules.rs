@@ -22,31 +22,55 @@ pub(crate) type Data = Cow<'static, [u8]>;
 /// relative to where they are (`DW_EH_PE_pcrel | DW_EH_PE_sdata4`).
 const RELATIVE: u8 = 0x1B;
 
-/// How often modules were loaded and unloaded.
-pub(crate) type Generation = (u64, u64);
+/// How often the list of modules has changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Generation {
+    pub(crate) loads: u64,
+    pub(crate) unloads: u64,
+}
 
-/// The modules, in the order of their addresses.
-pub(crate) fn mapped() -> Vec<Mapped> {
-    let mut list = Vec::new();
+/// The modules, in the order of their addresses, and the generation of this list: the
+/// loader changes neither while it shows them.
+pub(crate) fn list() -> (Generation, Vec<Mapped>) {
+    let (mut generation, mut list) = (Generation::default(), Vec::new());
     each(|module| {
-        list.push(Mapped {
-            path: module.path(),
-            addresses: module.addresses(),
-        });
+        generation = module.generation();
+        list.push(module.mapped());
         true
     });
     list.sort_by_key(|module| module.addresses.start);
-    list
+    (generation, list)
 }
 
 /// How often the list has changed.
 pub(crate) fn generation() -> Generation {
-    let mut generation = (0, 0);
+    let mut generation = Generation::default();
     each(|module| {
-        generation = (module.info.dlpi_adds, module.info.dlpi_subs);
+        generation = module.generation();
         false
     });
     generation
+}
+
+/// How much of a file [`begins`] compares. The header is in there, which says how long
+/// the rest is, and by linkers' custom the build's id.
+pub(crate) const BEGINNING: usize = 4096;
+
+/// Whether a file that begins like this is the one that a module was loaded from, and no
+/// other that was put in its place.
+pub(crate) fn begins(mapped: &Mapped, file: &[u8]) -> bool {
+    let mut is_same = false;
+    each(|module| {
+        if module.addresses() != mapped.addresses {
+            return true;
+        }
+        is_same = module.beginning().is_some_and(|in_memory| {
+            let len = in_memory.len().min(BEGINNING);
+            file.get(..len) == Some(&in_memory[..len])
+        });
+        false
+    });
+    is_same
 }
 
 /// What the unwinder has to know of each.
@@ -67,6 +91,22 @@ struct Shown<'a> {
 }
 
 impl Shown<'_> {
+    fn generation(&self) -> Generation {
+        Generation {
+            loads: self.info.dlpi_adds,
+            unloads: self.info.dlpi_subs,
+        }
+    }
+
+    fn mapped(&self) -> Mapped {
+        Mapped {
+            path: self.path(),
+            addresses: self.addresses(),
+            bias: self.info.dlpi_addr,
+            is_program: self.is_program,
+        }
+    }
+
     fn path(&self) -> PathBuf {
         let own = || std::env::current_exe().unwrap_or_default();
         if self.is_program || self.info.dlpi_name.is_null() {
@@ -114,6 +154,19 @@ impl Shown<'_> {
             Cow::Owned(unsafe { slice::from_raw_parts(first, len) }.to_vec())
         };
         Some((start..end, data))
+    }
+
+    /// The start of the module's file, as far as it is mapped and never written to.
+    fn beginning(&self) -> Option<&[u8]> {
+        let first = self.loaded().find(|header| header.p_offset == 0)?;
+        if first.p_flags & (libc::PF_R | libc::PF_W) != libc::PF_R {
+            return None;
+        }
+        let address = usize::try_from(self.moved(first.p_vaddr)).ok()?;
+        let len = usize::try_from(first.p_filesz).ok()?;
+        // SAFETY: it is mapped for reading only, and not unloaded while the loader
+        // shows it.
+        Some(unsafe { slice::from_raw_parts(ptr::with_exposed_provenance(address), len) })
     }
 
     fn unwindable(&self) -> Option<Module<Data>> {

@@ -159,7 +159,7 @@ fn a_balance_says_when_its_task_ended() {
 #[test]
 fn a_sample_is_one_blocks() {
     fn fill(entry: &Entry, block: u64) {
-        entry.fill(block, 1.0, block, |frame| frame(block) && frame(block));
+        entry.fill(block, 1.0, block, 0, |frame| frame(block) && frame(block));
     }
     model(|| {
         let entry = Arc::new(Entry::default());

@@ -25,6 +25,7 @@ pub(crate) struct Entry {
     owner: AtomicU64,
     /// How many of the frames are in use, and [`TRUNCATED`].
     len: AtomicU64,
+    unloads: AtomicU64,
     frames: Frames,
 }
 
@@ -45,6 +46,8 @@ pub(crate) struct Facts {
     /// As it was given.
     pub(crate) owner: u64,
     pub(crate) truncated: bool,
+    /// Modules that had been unloaded before the stack was taken, at least.
+    pub(crate) unloads: u64,
     /// Addresses inside of the calls, the innermost first.
     pub(crate) frames: Vec<u64>,
 }
@@ -58,6 +61,7 @@ impl Entry {
         size: u64,
         blocks: f64,
         owner: u64,
+        unloads: u64,
         frames: impl FnOnce(&mut dyn FnMut(u64) -> bool) -> bool,
     ) {
         let version = self.version.load(Relaxed);
@@ -67,6 +71,7 @@ impl Entry {
         self.size.store(size, Relaxed);
         self.blocks.store(blocks.to_bits(), Relaxed);
         self.owner.store(owner, Relaxed);
+        self.unloads.store(unloads, Relaxed);
         let mut len = 0;
         let complete = frames(&mut |address| match self.frames.0.get(len) {
             Some(frame) => {
@@ -119,6 +124,7 @@ impl Entry {
             blocks: f64::from_bits(self.blocks.load(Relaxed)),
             owner: self.owner.load(Relaxed),
             truncated: len & TRUNCATED != 0,
+            unloads: self.unloads.load(Relaxed),
             frames: frames.map(|frame| frame.load(Relaxed)).collect(),
         };
         // Pairs with the fence in `fill`.

@@ -204,7 +204,8 @@ fn sample(tag: Tag, size: usize, probability: f64, key: Option<Key>) -> Tag {
         return tag;
     };
     let owner = Whose::new(tag, key).word();
-    entry.fill(size as u64, 1.0 / probability, owner, |frame| {
+    let (size, blocks) = (size as u64, 1.0 / probability);
+    entry.fill(size, blocks, owner, unwind::unloads(), |frame| {
         unwind::own_stack(frame)
     });
     tag.with_sample(number)

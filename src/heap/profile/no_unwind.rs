@@ -15,6 +15,10 @@ pub(super) fn prepare() -> bool {
 
 pub(crate) fn refresh() {}
 
+pub(super) fn unloads() -> u64 {
+    0
+}
+
 pub(super) fn own_stack(_frame: &mut dyn FnMut(u64) -> bool) -> bool {
     false
 }

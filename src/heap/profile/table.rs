@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     fn fill(entry: &Entry, owner: u64) {
-        entry.fill(100, 2.5, owner, |frame| {
+        entry.fill(100, 2.5, owner, 0, |frame| {
             (1..=owner).take_while(|address| frame(*address)).count() as u64 == owner
         });
     }

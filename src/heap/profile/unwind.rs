@@ -7,6 +7,7 @@
 use std::arch::asm;
 use std::cell::Cell;
 use std::panic::{self, AssertUnwindSafe};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::{mem, ptr, thread};
 
@@ -31,6 +32,9 @@ static BENCH: [Mutex<Option<Bench>>; BENCHES] = [const { Mutex::new(None) }; BEN
 
 /// The state of the modules that the benches know; held while they change.
 static KNOWN: Mutex<Option<Generation>> = Mutex::new(None);
+
+/// How many modules had been unloaded when the benches were last brought up to date.
+static UNLOADS: AtomicU64 = AtomicU64::new(0);
 
 /// What one thread at a time unwinds with.
 struct Bench {
@@ -106,7 +110,15 @@ fn update(make: bool, wanted: usize) {
         // Frees the unwinder, with the last one, while no bench is taken.
         drop(old);
     }
+    UNLOADS.store(now.unloads, Relaxed);
     *known = Some(now);
+}
+
+/// How many modules had been unloaded, a while ago: not to be asked for inside of an
+/// allocation, since the loader would make it wait. A stack that is taken now was taken
+/// after that, which is what counts.
+pub(super) fn unloads() -> u64 {
+    UNLOADS.load(Relaxed)
 }
 
 /// Shows the calls that this thread is in, the innermost first, until `frame` returns
@@ -223,6 +235,7 @@ fn registers() -> (u64, u64, UnwindRegsNative) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stacks::Symbols;
 
     #[inline(never)]
     fn calls(depth: u32, see: &mut dyn FnMut(u64) -> bool) -> bool {
@@ -245,13 +258,11 @@ mod tests {
                 true
             });
             assert!(all, "{seen:x?}");
-            let mut names = Vec::new();
-            for address in seen {
-                let address = ptr::with_exposed_provenance_mut(address.try_into().unwrap());
-                backtrace::resolve(address, |symbol| {
-                    names.extend(symbol.name().map(|name| format!("{name:#}")));
-                });
-            }
+            let names: Vec<_> = Symbols::new()
+                .frames(&seen, unloads())
+                .into_iter()
+                .map(|frame| frame.function)
+                .collect();
             let mine = names
                 .iter()
                 .filter(|name| name.ends_with("unwind::tests::calls"));
