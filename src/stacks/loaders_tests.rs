@@ -174,3 +174,30 @@ fn libraries_that_come_and_go_get_their_own_names() {
     assert!(frame.function.starts_with("0x"), "{frame:?}");
     unload(handle);
 }
+
+#[test]
+fn only_so_many_files_are_kept_open() {
+    let library = Library::compile("plumber_many");
+    let copies: Vec<_> = (0..MOST_READ + 3)
+        .map(|nth| {
+            let file = library.file.with_extension(nth.to_string());
+            fs::copy(&library.file, &file).unwrap();
+            let function = library.function;
+            Library { file, function }
+        })
+        .collect();
+    // They stay loaded: the other test looks at what is unloaded.
+    let addresses: Vec<_> = copies.iter().map(|copy| copy.load().1).collect();
+    let mut loaders = Loaders::new();
+    loaders.refresh();
+    // The second time, the first are read again.
+    for address in addresses.iter().chain(&addresses) {
+        let module = loaders.module(*address, u64::MAX).unwrap();
+        let mut seen = String::new();
+        loaders.resolve(module, *address, |name, _, _| seen += name);
+        assert_eq!(seen, "plumber_many");
+        let read = loaders.modules.iter();
+        let read = read.filter(|module| matches!(module.file, Debug::Read(_)));
+        assert!(read.count() <= MOST_READ);
+    }
+}
