@@ -331,6 +331,26 @@ impl fmt::Display for Location {
     }
 }
 
+/// Whose code a function is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Origin {
+    /// The program's own: a crate of its workspace.
+    Program,
+    /// A crate from a registry, a git repository or a `vendor` directory; this one is
+    /// counted among them.
+    Dependency,
+    /// Tokio.
+    Tokio,
+    /// Rust's standard library.
+    Std,
+    /// Not Rust: the C library, assembly, a library that is linked.
+    Native,
+    /// The program has no debug information that tells.
+    Unknown,
+}
+
 /// A place in the source that spawns tasks, and what became of them.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]

@@ -39,6 +39,8 @@ mod loaders;
     any(target_arch = "x86_64", target_arch = "aarch64")
 ))]
 pub(crate) mod modules;
+#[allow(dead_code)] // Until the stall watchdog reads it.
+pub(crate) mod origin;
 mod symbols;
 
 use std::ops::Range;
@@ -46,6 +48,7 @@ use std::path::PathBuf;
 
 #[cfg_attr(not(feature = "heap-profile"), allow(unreachable_pub, unused_imports))]
 pub use symbols::Frame;
+#[cfg_attr(not(feature = "heap-profile"), allow(unused_imports))]
 pub(crate) use symbols::Symbols;
 
 /// A module in memory.
