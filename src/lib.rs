@@ -69,6 +69,9 @@
 //!   test left. Leave it off in production; it brings dhat.
 //! - **heap-profile**: [`heap_profile`], which lines allocated what is in use, from
 //!   sampled stacks. Leave it off where nobody will ask; it brings prost and flate2.
+//! - **spans**: [`spans`], a layer that tells which `tracing` spans a stalling poll is
+//!   in, and their fields. Leave it off where nothing uses `tracing`'s spans; it brings
+//!   tracing-subscriber.
 //! - **test-util**: [`runtime::Builder::start_paused`]. Leave it off in
 //!   production, since it makes Tokio's clock pausable.
 //! - **io-uring**, **schedule-latency**: Tokio's features of the same name, for
@@ -87,6 +90,7 @@
         feature = "dashboard",
         feature = "dhat",
         feature = "heap-profile",
+        feature = "spans",
         feature = "test-util"
     )),
     allow(rustdoc::broken_intra_doc_links)
@@ -107,6 +111,8 @@ mod probe;
 pub mod report;
 pub mod runtime;
 pub mod snapshot;
+#[cfg(feature = "spans")]
+pub mod spans;
 mod stacks;
 mod stall;
 

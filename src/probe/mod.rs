@@ -9,6 +9,7 @@
 //! | poll starts | the record, the thread's published poll |
 //! | poll ends | the record, the thread's counters and latency bucket ([`latency`]) |
 //! | task ends | gives the record back, the thread's counters |
+//! | span is entered or exited, if asked for | the thread's published spans (`entered`) |
 //!
 //! A poll takes no lock, allocates nothing and does no atomic read-modify-write:
 //! every field has one writer at a time. A spawn and an end take one of many
@@ -23,6 +24,8 @@
 
 pub(crate) mod cells;
 pub(crate) mod clock;
+#[cfg(feature = "spans")]
+pub(crate) mod entered;
 #[cfg(tokio_unstable)]
 pub(crate) mod hooks;
 pub(crate) mod latency;

@@ -9,6 +9,8 @@
 // Only a part of each module is used.
 #![allow(dead_code, unreachable_pub)]
 
+#[path = "../../src/probe/entered.rs"]
+mod entered;
 mod heap;
 mod lockfree;
 #[path = "../../src/probe/published.rs"]
@@ -20,6 +22,7 @@ mod snapshot {
     pub(crate) use tokio_plumber::snapshot::{RuntimeId, SiteId, TaskId};
 }
 
+use entered::Entered;
 use lockfree::free_list::FreeList;
 use lockfree::index::{Index, IndexWriter, Lookup};
 use loom::sync::Arc;
@@ -209,5 +212,47 @@ fn a_free_number_is_given_to_one() {
         left.sort_unstable();
         left.dedup();
         assert_eq!(left.len() + usize::from(list.pop().is_some()), 2);
+    });
+}
+
+/// The spans that a thread is in are those of one moment, though they overlap and
+/// what the thread left is handed on.
+#[test]
+fn entered_spans_are_of_one_moment() {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(3);
+    model.check(|| {
+        let entered = Arc::new(Entered::<2>::default());
+        entered.enter(1);
+        let reader = {
+            let entered = Arc::clone(&entered);
+            thread::spawn(move || {
+                let mut ids = Vec::new();
+                let Some(more) = entered.read(&mut ids) else {
+                    assert!(ids.is_empty());
+                    return;
+                };
+                let moments: [(&[u64], u64); 7] = [
+                    (&[1], 0),
+                    (&[1, 2], 0),
+                    (&[1, 2], 1),
+                    (&[2], 1),
+                    (&[2, 4], 1),
+                    (&[], 0),
+                    (&[5], 0),
+                ];
+                assert!(moments.contains(&(&ids, more)), "{ids:?} {more}");
+            })
+        };
+        entered.enter(2);
+        entered.enter(3);
+        entered.exit(1);
+        entered.enter(4);
+        entered.reset();
+        entered.enter(5);
+        reader.join().unwrap();
+        let mut ids = vec![0];
+        assert_eq!(entered.read(&mut ids), Some(0));
+        assert_eq!(ids, [0, 5]);
     });
 }
