@@ -198,7 +198,7 @@ fn finding(finding: &Finding) -> String {
     format!(
         "{}  {}  {}",
         finding.lint.name(),
-        finding.site.location,
+        finding.place,
         finding.message
     )
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio_plumber::runtime::{Builder, Runtime};
 use tokio_plumber::snapshot::{
-    self as picture, Evidence, Finding, Location, Site, SiteId, Snapshot, StallEvidence,
+    self as picture, Evidence, Finding, Lint, Location, Site, SiteId, Snapshot, StallEvidence,
     TaskSelection,
 };
 
@@ -98,7 +98,7 @@ impl Watch {
             workers.map(longest_poll).max()
         });
         let findings = self.new_findings(now);
-        // A site's worst stall is its worst ever; no stall of this scenario can
+        // A line's worst stall is its worst ever; no stall of this scenario can
         // have been longer than the longest poll of its runtime.
         let worst_stall = findings
             .iter()
@@ -148,14 +148,17 @@ impl Watch {
 
     /// The findings whose evidence grew since the scenario began.
     ///
-    /// A site belongs to a line of source, and hyper's, for one, serves every
-    /// scenario; so it is not enough that a finding is there.
+    /// A place is a line of source, and hyper's, for one, serves every scenario; so
+    /// it is not enough that a finding is there.
     fn new_findings(&self, now: &Snapshot) -> Vec<Finding> {
-        let stalls_before: HashMap<SiteId, u64> = self
+        let stalls_before: HashMap<(Lint, &str), u64> = self
             .before
             .findings
             .iter()
-            .filter_map(|finding| Some((finding.site.id, stall(finding)?.stalls)))
+            .filter_map(|finding| {
+                let place = (finding.lint, finding.place.as_str());
+                Some((place, stall(finding)?.stalls))
+            })
             .collect();
         let spawned_before: HashMap<SiteId, u64> = self
             .before
@@ -168,18 +171,19 @@ impl Watch {
             .iter()
             .map(|site| (site.id, site.spawned))
             .collect();
-        let grew = |before: &HashMap<SiteId, u64>, site: SiteId, now: u64| {
-            now > before.get(&site).copied().unwrap_or(0)
-        };
+        let grew = |before: Option<&u64>, now: u64| now > before.copied().unwrap_or(0);
         let is_new = |finding: &&Finding| {
-            let site = finding.site.id;
             if let Some(stall) = stall(finding) {
-                return grew(&stalls_before, site, stall.stalls);
+                let before = stalls_before.get(&(finding.lint, finding.place.as_str()));
+                return grew(before, stall.stalls);
             }
+            let Some(site) = finding.site.as_ref().map(|site| site.id) else {
+                return false;
+            };
             // Held during the scenario, and by tasks of the scenario: the one
             // before may have been judged only after its end.
             let spawned = spawned_now.get(&site).copied().unwrap_or(0);
-            finding.last_seen >= self.before.taken_at && grew(&spawned_before, site, spawned)
+            finding.last_seen >= self.before.taken_at && grew(spawned_before.get(&site), spawned)
         };
         now.findings.iter().filter(is_new).cloned().collect()
     }

@@ -47,12 +47,14 @@ fn only_scenario(report: &Value) -> &Value {
     &scenarios[0]
 }
 
-/// Lint, file and line of every finding in an array of them.
+/// Lint, file and line of the spawn site of every finding in an array of them that
+/// has one.
 fn findings(of: &Value) -> Vec<(&str, &str, u64)> {
     of["findings"]
         .as_array()
         .expect("an array")
         .iter()
+        .filter(|finding| !finding["site"].is_null())
         .map(|finding| {
             let name = finding["lint"].as_str().expect("a lint");
             let file = finding["site"]["file"].as_str().expect("a file");

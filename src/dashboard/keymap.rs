@@ -31,6 +31,7 @@ pub(super) enum Action {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Scope {
     Findings,
+    Stalls,
     Sites,
     Workers,
     /// The evidence of one finding.
@@ -50,19 +51,23 @@ pub(super) struct Scopes {
     scopes: &'static [Scope],
 }
 
-use Scope::{Finding, Findings, Overlay, Sites, Tasks, Typing, Workers};
+use Scope::{Finding, Findings, Overlay, Sites, Stalls, Tasks, Typing, Workers};
 
 const LISTS: Scopes = Scopes {
     name: "move",
-    scopes: &[Findings, Sites, Workers, Finding, Tasks, Overlay],
+    scopes: &[Findings, Stalls, Sites, Workers, Finding, Tasks, Overlay],
 };
 const PANELS: Scopes = Scopes {
     name: "panels",
-    scopes: &[Findings, Sites, Workers],
+    scopes: &[Findings, Stalls, Sites, Workers],
 };
 const FINDINGS: Scopes = Scopes {
     name: "findings",
     scopes: &[Findings],
+};
+const STALLS: Scopes = Scopes {
+    name: "stalls",
+    scopes: &[Stalls],
 };
 const FINDING: Scopes = Scopes {
     name: "evidence",
@@ -94,11 +99,13 @@ const OVERLAY: Scopes = Scopes {
 };
 const VIEWS: Scopes = Scopes {
     name: "everywhere",
-    scopes: &[Findings, Sites, Workers, Finding, Tasks],
+    scopes: &[Findings, Stalls, Sites, Workers, Finding, Tasks],
 };
 const ALWAYS: Scopes = Scopes {
     name: "everywhere",
-    scopes: &[Findings, Sites, Workers, Finding, Tasks, Typing, Overlay],
+    scopes: &[
+        Findings, Stalls, Sites, Workers, Finding, Tasks, Typing, Overlay,
+    ],
 };
 
 /// A key alone, or with the control key held.
@@ -201,6 +208,7 @@ const BACKSPACE: Key = Key::Plain(KeyCode::Backspace);
 #[rustfmt::skip]
 pub(super) const BINDINGS: &[Binding] = &[
     Binding::new(&[ENTER], Action::Open, FINDINGS, "show all the evidence of a finding", "evidence"),
+    Binding::new(&[ENTER], Action::Open, STALLS, "show the stacks of a stall", "stacks"),
     Binding::new(&[ENTER], Action::Open, FINDING, "show the tasks of its spawn site", "tasks of this site"),
     Binding::new(&[ENTER], Action::Open, SITES, "show the tasks of a site", "tasks"),
     Binding::new(&[c('/')], Action::Filter, SITES, "type a filter on the location", "filter"),

@@ -95,15 +95,15 @@ impl<K> Default for List<K> {
     }
 }
 
-impl<K: Copy + PartialEq> List<K> {
+impl<K: PartialEq> List<K> {
     /// Takes new rows and keeps the selection on the same item. If that item is
     /// gone, what now stands in its place is selected.
     pub(super) fn replace(&mut self, rows: Vec<Row<K>>) {
-        let key = self.selected().map(|row| row.key);
-        self.rows = rows;
-        let followed = key
+        let before = std::mem::replace(&mut self.rows, rows);
+        let followed = before
+            .get(self.selected)
             .filter(|_| self.chosen)
-            .and_then(|key| self.rows.iter().position(|row| row.key == key));
+            .and_then(|old| self.rows.iter().position(|row| row.key == old.key));
         let last = self.rows.len().saturating_sub(1);
         self.selected = match followed {
             Some(row) => row,
@@ -112,8 +112,8 @@ impl<K: Copy + PartialEq> List<K> {
         };
     }
 
-    pub(super) fn select(&mut self, key: K) {
-        if let Some(row) = self.rows.iter().position(|row| row.key == key) {
+    pub(super) fn select(&mut self, key: &K) {
+        if let Some(row) = self.rows.iter().position(|row| row.key == *key) {
             self.selected = row;
             self.chosen = true;
         }
@@ -125,8 +125,8 @@ impl<K: Copy + PartialEq> List<K> {
         self.chosen = true;
     }
 
-    pub(super) fn selected(&self) -> Option<Row<K>> {
-        self.rows.get(self.selected).copied()
+    pub(super) fn selected(&self) -> Option<&Row<K>> {
+        self.rows.get(self.selected)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -138,9 +138,9 @@ impl<K: Copy + PartialEq> List<K> {
     }
 
     /// The rows that fit `height`, each with whether it is the selected one.
-    pub(super) fn visible(&self, height: usize) -> impl Iterator<Item = (Row<K>, bool)> + '_ {
+    pub(super) fn visible(&self, height: usize) -> impl Iterator<Item = (&Row<K>, bool)> {
         let range = self.window.around(self.selected, self.rows.len(), height);
-        range.map(|at| (self.rows[at], at == self.selected))
+        range.map(|at| (&self.rows[at], at == self.selected))
     }
 }
 
@@ -163,9 +163,9 @@ mod tests {
         list.replace(rows(&['a', 'b', 'c']));
         list.step(Step::Down);
         list.replace(rows(&['c', 'a', 'b']));
-        assert_eq!(list.selected(), Some(Row { key: 'b', index: 2 }));
+        assert_eq!(list.selected(), Some(&Row { key: 'b', index: 2 }));
         list.replace(rows(&['c', 'a']));
-        assert_eq!(list.selected(), Some(Row { key: 'a', index: 1 }));
+        assert_eq!(list.selected(), Some(&Row { key: 'a', index: 1 }));
         list.replace(rows(&[]));
         assert_eq!(list.selected(), None);
     }
@@ -175,7 +175,7 @@ mod tests {
         let mut list = List::default();
         list.replace(rows(&['a', 'b']));
         list.replace(rows(&['b', 'a']));
-        assert_eq!(list.selected(), Some(Row { key: 'b', index: 0 }));
+        assert_eq!(list.selected(), Some(&Row { key: 'b', index: 0 }));
     }
 
     #[test]

@@ -24,6 +24,9 @@ mod pace;
 mod signals;
 mod site_column;
 mod sites;
+#[cfg(test)]
+mod stall_tests;
+mod stalls;
 mod tasks;
 mod terminal;
 #[cfg(test)]

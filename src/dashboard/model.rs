@@ -5,6 +5,7 @@ use std::cell::Cell;
 use super::keymap::Scope;
 use super::list::{List, Row, Window};
 use super::sites::SiteTable;
+use super::stalls;
 use super::tasks::{MOST_TASKS, TaskPage};
 use super::workers::{BusyShares, WorkerKey};
 use crate::snapshot::{
@@ -14,13 +15,16 @@ use crate::snapshot::{
 /// A panel of the first screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Panel {
+    /// All but the stalls.
     Findings,
+    /// Only there where there are any.
+    Stalls,
     Sites,
     Workers,
 }
 
 impl Panel {
-    pub(super) const ALL: [Self; 3] = [Self::Findings, Self::Sites, Self::Workers];
+    const ALL: [Self; 4] = [Self::Findings, Self::Stalls, Self::Sites, Self::Workers];
 }
 
 /// What stands in front of the panels.
@@ -38,18 +42,18 @@ pub(super) enum Overlay {
     NotMeasured,
 }
 
-/// Names a finding across snapshots: a lint says one thing about a site.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Names a finding across snapshots: a lint says one thing about a place.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct FindingKey {
     pub(super) lint: Lint,
-    pub(super) site: SiteId,
+    place: String,
 }
 
 impl FindingKey {
-    fn of(finding: &Finding) -> Self {
+    pub(super) fn of(finding: &Finding) -> Self {
         Self {
             lint: finding.lint,
-            site: finding.site.id,
+            place: finding.place.clone(),
         }
     }
 }
@@ -72,6 +76,7 @@ pub(super) struct Model {
     pub(super) overlay_window: Window,
 
     pub(super) findings: List<FindingKey>,
+    pub(super) stalls: List<FindingKey>,
     pub(super) sites: SiteTable,
     pub(super) workers: List<WorkerKey>,
     pub(super) shares: BusyShares,
@@ -92,6 +97,7 @@ impl Default for Model {
             overlay: None,
             overlay_window: Window::default(),
             findings: List::default(),
+            stalls: List::default(),
             sites: SiteTable::default(),
             workers: List::default(),
             shares: BusyShares::default(),
@@ -109,10 +115,20 @@ impl Model {
         {
             page.absorb(&mut snapshot);
         }
-        let findings = snapshot.findings.iter().map(FindingKey::of).zip(0..);
-        let workers = snapshot.workers.iter().map(WorkerKey::of).zip(0..);
+        let (stalls, findings): (Vec<_>, Vec<_>) = (0..snapshot.findings.len())
+            .partition(|index| stalls::evidence(&snapshot.findings[*index]).is_some());
+        let row = |index: usize| Row {
+            key: FindingKey::of(&snapshot.findings[index]),
+            index,
+        };
         self.findings
-            .replace(findings.map(|(key, index)| Row { key, index }).collect());
+            .replace(findings.into_iter().map(row).collect());
+        let stalls = stalls::in_order(&snapshot.findings, stalls);
+        self.stalls.replace(stalls.into_iter().map(row).collect());
+        if self.stalls.is_empty() && self.focus == Panel::Stalls {
+            self.focus = Panel::Findings;
+        }
+        let workers = snapshot.workers.iter().map(WorkerKey::of).zip(0..);
         self.workers
             .replace(workers.map(|(key, index)| Row { key, index }).collect());
         self.sites.arrange(&snapshot.sites);
@@ -127,6 +143,12 @@ impl Model {
         }
     }
 
+    /// The panels there are, from top to bottom.
+    pub(super) fn panels(&self) -> impl Iterator<Item = Panel> {
+        let shown = |panel: &Panel| *panel != Panel::Stalls || !self.stalls.is_empty();
+        Panel::ALL.into_iter().filter(shown)
+    }
+
     /// What the keys act on.
     pub(super) fn scope(&self) -> Scope {
         if self.overlay.is_some() {
@@ -137,6 +159,7 @@ impl Model {
             (Some(Page::Tasks(_)), _) => Scope::Tasks,
             (None, _) if self.typing_filter => Scope::Typing,
             (None, Panel::Findings) => Scope::Findings,
+            (None, Panel::Stalls) => Scope::Stalls,
             (None, Panel::Sites) => Scope::Sites,
             (None, Panel::Workers) => Scope::Workers,
         }
@@ -145,19 +168,29 @@ impl Model {
     /// The site whose tasks are behind what is selected.
     pub(super) fn leads_to(&self) -> Option<SiteId> {
         match (self.pages.last(), self.focus) {
-            (Some(Page::Finding(key, _)), _) => Some(key.site),
+            (Some(Page::Finding(key, _)), _) => Some(self.finding(key)?.site.as_ref()?.id),
             // Not to where the user already is.
             (Some(Page::Tasks(page)), _) => page.selected_site().filter(|site| *site != page.site),
-            (None, Panel::Findings) => None,
+            (None, Panel::Findings | Panel::Stalls) => None,
             (None, Panel::Sites) => self.sites.list.selected().map(|row| row.key),
             (None, Panel::Workers) => self.selected_worker()?.current.map(|poll| poll.site),
         }
     }
 
+    /// The finding whose evidence is behind what is selected.
+    pub(super) fn selected_finding(&self) -> Option<&FindingKey> {
+        let list = match (self.pages.last(), self.focus) {
+            (None, Panel::Findings) => &self.findings,
+            (None, Panel::Stalls) => &self.stalls,
+            _ => return None,
+        };
+        list.selected().map(|row| &row.key)
+    }
+
     /// Whether there is anything to go into.
     pub(super) fn opens(&self) -> bool {
         match self.scope() {
-            Scope::Findings => self.findings.selected().is_some(),
+            Scope::Findings | Scope::Stalls => self.selected_finding().is_some(),
             Scope::Typing => true,
             _ => self.leads_to().is_some(),
         }
@@ -187,9 +220,15 @@ impl Model {
         }
     }
 
-    pub(super) fn finding(&self, key: FindingKey) -> Option<&Finding> {
-        let findings = &self.snapshot.as_ref()?.findings;
-        findings.iter().find(|f| FindingKey::of(f) == key)
+    pub(super) fn finding(&self, key: &FindingKey) -> Option<&Finding> {
+        self.findings()
+            .iter()
+            .find(|f| f.lint == key.lint && f.place == key.place)
+    }
+
+    /// All of them, stalls included.
+    pub(super) fn findings(&self) -> &[Finding] {
+        self.snapshot.as_ref().map_or(&[], |s| &s.findings)
     }
 
     pub(super) fn selected_worker(&self) -> Option<&Worker> {

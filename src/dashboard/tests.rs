@@ -18,13 +18,13 @@ use crate::report::fixture::forget_bytes;
 use crate::snapshot::{HeapAccounting, SiteId, Snapshot, TaskSelection};
 
 /// A user in front of the made-up service.
-struct User {
-    model: Model,
-    snapshot: Snapshot,
+pub(super) struct User {
+    pub(super) model: Model,
+    pub(super) snapshot: Snapshot,
 }
 
 impl User {
-    fn of(snapshot: Snapshot) -> Self {
+    pub(super) fn of(snapshot: Snapshot) -> Self {
         // Shares are measured between two snapshots.
         let mut earlier = snapshot.clone();
         earlier.taken_at = earlier.taken_at.saturating_sub(Duration::from_secs(2));
@@ -41,14 +41,14 @@ impl User {
         user
     }
 
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let mut snapshot = fixture::snapshot();
         snapshot.tasks_omitted = 1_271;
         Self::of(snapshot)
     }
 
     /// Lets the dashboard take its next snapshot.
-    fn waits(&mut self) -> &mut Self {
+    pub(super) fn waits(&mut self) -> &mut Self {
         let wanted = self.model.wanted_tasks();
         let mut snapshot = self.snapshot.clone();
         if wanted != TaskSelection::None && !snapshot.sites.is_empty() {
@@ -62,7 +62,7 @@ impl User {
     }
 
     /// Presses keys: letters as they are, others by the names of the help.
-    fn presses(&mut self, keys: &str) -> Option<Exit> {
+    pub(super) fn presses(&mut self, keys: &str) -> Option<Exit> {
         let mut exit = None;
         for key in keys.split_whitespace() {
             let (code, modifiers) = match key {
@@ -98,7 +98,7 @@ impl User {
         buffer
     }
 
-    fn sees(&self, width: u16, height: u16) -> String {
+    pub(super) fn sees(&self, width: u16, height: u16) -> String {
         text(&self.buffer(width, height, Theme::COLOURED))
     }
 
@@ -126,6 +126,7 @@ macro_rules! assert_screen {
         });
     };
 }
+pub(super) use assert_screen;
 
 #[test]
 fn first_screen() {
@@ -151,7 +152,7 @@ fn without_an_allocator_that_counts() {
     assert_screen!("no_heap_40x10", user.sees(40, 10));
     user.presses("enter");
     assert_screen!("no_heap_tasks_80x24", user.sees(80, 24));
-    user.presses("esc shift-tab down enter");
+    user.presses("esc shift-tab shift-tab enter");
     assert_screen!("no_heap_leaking_site_80x24", user.sees(80, 24));
 }
 
@@ -184,9 +185,7 @@ fn empty_states() {
 #[test]
 fn details_of_findings() {
     let mut user = User::new();
-    user.presses("shift-tab enter");
-    assert_screen!("stalled_poll_80x24", user.sees(80, 24));
-    user.presses("esc down enter");
+    user.presses("shift-tab shift-tab enter");
     assert_screen!("leaking_site_80x24", user.sees(80, 24));
     assert_screen!("leaking_site_40x10", user.sees(40, 10));
     user.presses("enter");
@@ -328,7 +327,15 @@ fn frozen() {
 fn no_color_means_no_colour() {
     let mut user = User::new();
     user.model.status = "plain".to_owned();
-    let pages = ["", "tab", "tab enter", "enter", "?", "esc f"];
+    let pages = [
+        "",
+        "tab",
+        "tab enter",
+        "esc tab enter",
+        "enter",
+        "?",
+        "esc f",
+    ];
     for keys in pages {
         user.presses(keys);
         let buffer = user.buffer(80, 24, Theme::PLAIN);
@@ -354,7 +361,12 @@ fn every_size_is_drawn() {
         "down down enter",
         "esc down enter",
         "esc",
-        "n",
+        "tab",
+        "enter",
+        "end",
+        "esc down enter",
+        "esc end enter",
+        "esc n",
         "esc ?",
         "esc tab / z",
         "esc f",

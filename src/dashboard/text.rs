@@ -6,7 +6,7 @@
 use ratatui::text::Span;
 
 use crate::format;
-use crate::snapshot::Location;
+use crate::snapshot::{CodeLine, Location, Origin, StackFrame};
 
 /// Shown where there is no value, so that a gap is never read as zero.
 pub(super) const NOTHING: &str = "-";
@@ -96,24 +96,63 @@ pub(super) fn keep_end(text: &str, room: usize) -> String {
 /// the start matters as much, so there the middle goes first:
 /// `hyper-1.12.0/…/http1.rs:76:21`.
 pub(super) fn location(location: &Location, room: usize) -> String {
-    let whole = location.to_string();
-    if width(&whole) <= room {
-        return whole;
+    place(&location.to_string(), location.is_foreign(), room)
+}
+
+fn place(whole: &str, foreign: bool, room: usize) -> String {
+    if width(whole) <= room {
+        return whole.to_owned();
     }
-    if let (true, Some(first), Some(last)) =
-        (location.is_foreign(), whole.find('/'), whole.rfind('/'))
-    {
+    if let (true, Some(first), Some(last)) = (foreign, whole.find('/'), whole.rfind('/')) {
         let shortened = format!("{}/{ELLIPSIS}{}", &whole[..first], &whole[last..]);
         if width(&shortened) <= room {
             return shortened;
         }
     }
     // Whole names of folders rather than half of one.
-    let end = keep_end(&whole, room);
+    let end = keep_end(whole, room);
     match end.find('/') {
         Some(slash) => format!("{ELLIPSIS}{}", &end[slash..]),
         None => end,
     }
+}
+
+/// Where a function of a stack is, in `room` columns: `src/upload.rs:41`, or a dash.
+pub(super) fn frame_place(frame: &StackFrame, room: usize) -> String {
+    let foreign = frame.origin != Origin::Program;
+    some(frame.line.short_place(), |whole| {
+        place(&whole, foreign, room)
+    })
+}
+
+/// The path of a function in `room` columns: its end names it, so that stays longest.
+pub(super) fn function(path: &str, room: usize) -> String {
+    let end = keep_end(path, room);
+    if end.len() == path.len() {
+        return end;
+    }
+    // Whole names of modules rather than half of one.
+    match end.find("::") {
+        Some(at) => format!("{ELLIPSIS}{}", &end[at..]),
+        None => end,
+    }
+}
+
+/// A line of the program's own in `room` columns: `src/upload.rs:41 parse`. Where
+/// room is short, folders go first and then the function: the line is what one
+/// looks for.
+pub(super) fn code_line(line: &CodeLine, room: usize) -> String {
+    let name = line.function_name();
+    let Some(whole) = line.short_place() else {
+        return function(line.function_path(), room);
+    };
+    let file = whole.rfind('/').map_or(&*whole, |slash| &whole[slash..]);
+    let beside = room.saturating_sub(width(name) + 1);
+    let shortest = width(&whole).min(width(file) + 1);
+    if name.is_empty() || beside < shortest {
+        return place(&whole, false, room);
+    }
+    format!("{} {name}", place(&whole, false, beside))
 }
 
 /// Heights of a bar that grows from the bottom of its cell. A full cell is not
@@ -254,6 +293,31 @@ mod tests {
             location(&foreign, 15),
             "…n/exec.rs:76:21".replacen('n', "", 1)
         );
+    }
+
+    #[test]
+    fn a_line_of_code_stays_longest() {
+        let line = CodeLine {
+            function: "app::upload::parse::{{closure}}".into(),
+            file: Some("src/api/upload.rs".into()),
+            line: Some(41),
+        };
+        assert_eq!(code_line(&line, 40), "src/api/upload.rs:41 parse");
+        assert_eq!(code_line(&line, 24), "…/api/upload.rs:41 parse");
+        assert_eq!(code_line(&line, 20), "…/upload.rs:41 parse");
+        assert_eq!(code_line(&line, 19), "…/api/upload.rs:41");
+        assert_eq!(code_line(&line, 6), "…rs:41");
+        let bare = CodeLine {
+            function: "app::upload::parse".into(),
+            ..CodeLine::default()
+        };
+        assert_eq!(code_line(&bare, 40), "app::upload::parse");
+        assert_eq!(code_line(&bare, 17), "…::upload::parse");
+        assert_eq!(code_line(&bare, 4), "…rse");
+        for room in 0..40 {
+            assert!(width(&code_line(&line, room)) <= room);
+            assert!(width(&code_line(&bare, room)) <= room);
+        }
     }
 
     #[test]

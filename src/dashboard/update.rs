@@ -11,8 +11,8 @@ use super::tasks::TaskPage;
 pub(super) fn update(model: &mut Model, action: Action) -> Option<Exit> {
     match action {
         Action::Move(step) => move_by(model, step),
-        Action::NextPanel => model.focus = panel_after(model.focus, 1),
-        Action::PreviousPanel => model.focus = panel_after(model.focus, Panel::ALL.len() - 1),
+        Action::NextPanel => model.focus = panel_after(model, 1),
+        Action::PreviousPanel => model.focus = panel_after(model, -1),
         Action::Open => open(model),
         Action::Back => back(model),
         Action::Filter => model.typing_filter = true,
@@ -46,9 +46,11 @@ pub(super) fn update(model: &mut Model, action: Action) -> Option<Exit> {
     None
 }
 
-fn panel_after(panel: Panel, by: usize) -> Panel {
-    let at = Panel::ALL.iter().position(|p| *p == panel).unwrap_or(0);
-    Panel::ALL[(at + by) % Panel::ALL.len()]
+fn panel_after(model: &Model, by: isize) -> Panel {
+    let panels: Vec<_> = model.panels().collect();
+    let at = panels.iter().position(|p| *p == model.focus).unwrap_or(0);
+    let next = (at.cast_signed() + by).rem_euclid(panels.len().cast_signed());
+    panels[next.cast_unsigned()]
 }
 
 fn overlay(model: &mut Model, overlay: Overlay) {
@@ -64,6 +66,7 @@ fn move_by(model: &mut Model, step: Step) {
         (Some(Page::Finding(_, window)), _) => window.scroll(step),
         (Some(Page::Tasks(page)), _) => page.list.step(step),
         (None, Panel::Findings) => model.findings.step(step),
+        (None, Panel::Stalls) => model.stalls.step(step),
         (None, Panel::Sites) => model.sites.list.step(step),
         (None, Panel::Workers) => model.workers.step(step),
     }
@@ -77,12 +80,10 @@ fn open(model: &mut Model) {
     }
     if let Some(site) = model.leads_to() {
         // Where the user returns to should be where he was sent from.
-        model.sites.list.select(site);
+        model.sites.list.select(&site);
         model.pages.push(Page::Tasks(TaskPage::new(site)));
-    } else if let (None, Panel::Findings, Some(row)) =
-        (model.pages.last(), model.focus, model.findings.selected())
-    {
-        let page = Page::Finding(row.key, Window::default());
+    } else if let Some(key) = model.selected_finding() {
+        let page = Page::Finding(key.clone(), Window::default());
         model.pages.push(page);
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::column::{Align, Column};
 use super::text;
 use crate::format;
-use crate::snapshot::{Location, RuntimeId, Snapshot, Worker};
+use crate::snapshot::{CodeLine, Location, RuntimeId, Snapshot, Worker};
 
 /// Names a worker across snapshots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,6 +75,8 @@ pub(super) struct WorkerItem<'a> {
     pub(super) share: Option<f64>,
     /// Where the task it polls was spawned.
     pub(super) polls_task_of: Option<&'a Location>,
+    /// The line that the poll is held in, where it stalls and that is known.
+    pub(super) held_in: Option<&'a CodeLine>,
     pub(super) stalled: bool,
 }
 
@@ -183,8 +185,9 @@ impl Column for WorkerColumn {
     }
 }
 
-/// `STALL 1.20 s  src/fetch.rs:41:9  task 812`, the task only where there is
-/// room: the place is what one looks for.
+/// `STALL 1.20 s  src/upload.rs:41 parse` where the line is known, else where the
+/// task was spawned: `polls 3.00 ms  src/fetch.rs:41:9  task 812`, the task only where
+/// there is room: the place is what one looks for.
 fn now(item: &WorkerItem<'_>, room: usize) -> String {
     let Some(current) = item.worker.current else {
         return "idle".to_owned();
@@ -193,6 +196,10 @@ fn now(item: &WorkerItem<'_>, room: usize) -> String {
     let running_for = format::duration(current.running_for);
     // As wide as most durations, so that the places stand below each other.
     let doing = format!("{doing} {running_for:<7}");
+    if let Some(line) = item.held_in {
+        let left = room.saturating_sub(text::width(&doing) + 1);
+        return format!("{doing} {}", text::code_line(line, left));
+    }
     let task = format!("task {}", current.task);
     let Some(site) = item.polls_task_of else {
         return text::keep_start(&format!("{doing} {task}"), room);

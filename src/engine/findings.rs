@@ -6,7 +6,7 @@ use crate::format;
 use crate::probe::sites::SITES;
 use crate::snapshot::{
     Evidence, Finding, FindingSite, Keeper, LeakEvidence, Lint, Location, RetainedEvidence, SiteId,
-    StallEvidence, ZombieEvidence,
+    StallEvidence, TaskId, ZombieEvidence,
 };
 
 /// Sites that leak, or did.
@@ -24,8 +24,9 @@ pub(super) fn findings(engine: &Engine) -> Vec<Finding> {
         let evidence = stalls.evidence();
         Finding {
             lint: Lint::StalledPoll,
+            place: location(site).to_string(),
             message: stall_message(&evidence),
-            site: finding_site(site),
+            site: Some(finding_site(site)),
             first_seen: stalls.first_seen,
             last_seen: stalls.last_seen,
             ongoing: stalls.is_ongoing(),
@@ -72,7 +73,7 @@ pub(super) fn findings(engine: &Engine) -> Vec<Finding> {
         key(a)
             .cmp(&key(b))
             .then(newest_first)
-            .then(a.site.id.cmp(&b.site.id))
+            .then_with(|| a.place.cmp(&b.place))
     });
     findings
 }
@@ -123,8 +124,9 @@ fn finding<E>(
 ) -> Finding {
     Finding {
         lint,
+        place: location(site).to_string(),
         message,
-        site: finding_site(site),
+        site: Some(finding_site(site)),
         first_seen: verdict.first_seen,
         last_seen: verdict.last_seen,
         ongoing: verdict.ongoing,
@@ -143,20 +145,24 @@ fn stall_message(stall: &StallEvidence) -> String {
     let worst = format::duration(stall.worst);
     match stall.running.first() {
         Some(running) => format!(
-            "a task spawned here blocks the event loop: task {} has been in one poll for {}, \
+            "a task spawned here blocks the event loop: {} has been in one poll for {}, \
              {} in all, the longest {worst}",
-            running.task,
+            task(running.task),
             format::duration(running.running_for),
             format::plural(stall.stalls, "stall", "stalls"),
         ),
         None => format!(
-            "tasks spawned here blocked the event loop: {}, the longest {worst} (task {}), \
+            "tasks spawned here blocked the event loop: {}, the longest {worst} ({}), \
              {} in total",
             format::plural(stall.stalls, "stall", "stalls"),
-            stall.worst_task,
+            task(stall.worst_task),
             format::duration(stall.total),
         ),
     }
+}
+
+fn task(task: Option<TaskId>) -> String {
+    task.map_or_else(|| "no task".to_owned(), |task| format!("task {task}"))
 }
 
 fn leak_message(leak: &LeakEvidence) -> String {

@@ -187,7 +187,7 @@ fn announce(finding: Finding) {
         tracing::warn!(
             target: "tokio_plumber",
             lint = finding.lint.name(),
-            site = %finding.site.location,
+            place = %finding.place,
             "{}",
             finding.message
         );
@@ -315,7 +315,10 @@ impl Engine {
         }
         self.announced.extend(&fresh);
         let mut findings = findings::findings(self);
-        findings.retain(|finding| fresh.contains(&(finding.lint, finding.site.id)));
+        findings.retain(|finding| {
+            let site = finding.site.as_ref();
+            site.is_some_and(|site| fresh.contains(&(finding.lint, site.id)))
+        });
         findings
     }
 }

@@ -207,10 +207,12 @@ impl StalledPoll {
             let site = self.sites.entry(polling.site).or_default();
             site.seen(now, watched.threshold);
             site.running.push(RunningStall {
-                task: polling.task,
+                task: Some(polling.task),
                 runtime: watched.runtime,
                 worker: watched.worker,
                 running_for: age,
+                target: None,
+                spans: Vec::new(),
             });
         }
     }
@@ -330,7 +332,7 @@ impl SiteStalls {
             .map(|running| (running.running_for, running.task));
         let (worst, worst_task) = match longest {
             Some(longest) if longest.0 > self.worst => longest,
-            _ => (self.worst, self.worst_task),
+            _ => (self.worst, Some(self.worst_task)),
         };
         StallEvidence {
             threshold: self.threshold,
@@ -339,6 +341,7 @@ impl SiteStalls {
             worst,
             worst_task,
             running: self.running.clone(),
+            ..StallEvidence::default()
         }
     }
 }

@@ -3,10 +3,13 @@
 
 #[cfg(test)]
 pub(crate) mod fixture;
+mod folded;
 mod json;
+mod stalls;
 mod table;
 mod text;
 
+pub use folded::folded;
 pub use json::json;
 pub use text::text;
 

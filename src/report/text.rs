@@ -4,9 +4,10 @@ use std::cmp::Reverse;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use super::stalls;
 use super::table::{self, Column, column};
 use crate::format::{bytes, count, duration, estimate, plural, rate};
-use crate::snapshot::{Process, Site, Snapshot, Task, TaskState, Worker};
+use crate::snapshot::{Evidence, Process, Site, Snapshot, Task, TaskState, Worker};
 
 /// Sites and tasks listed; the rest is counted.
 const ROWS: usize = 20;
@@ -169,9 +170,12 @@ fn findings(out: &mut String, snapshot: &Snapshot) {
             out,
             "  {}  {}  ({seen})",
             finding.lint.name(),
-            finding.site.location
+            finding.place
         );
         line!(out, "    {}", finding.message);
+        if let Evidence::Stall(stall) = &finding.evidence {
+            stalls::write(out, snapshot, finding, stall);
+        }
     }
 }
 

@@ -4,18 +4,16 @@ use std::time::Duration;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::style::Style;
-use ratatui::text::{Line, Span};
 
 use super::super::list::Window;
 use super::super::model::{FindingKey, Model};
 use super::super::text;
 use super::super::theme::Theme;
+use super::sheet::Sheet;
 use super::{empty, findings, text_lines, titled};
 use crate::format;
 use crate::snapshot::{
-    Evidence, Finding, Holding, LeakEvidence, RetainedEvidence, RunningStall, StallEvidence,
-    ZombieEvidence,
+    Evidence, Finding, Holding, LeakEvidence, Location, RetainedEvidence, ZombieEvidence,
 };
 
 /// ```text
@@ -36,7 +34,7 @@ pub(super) fn draw(
     area: Rect,
     model: &Model,
     theme: Theme,
-    key: FindingKey,
+    key: &FindingKey,
     window: &Window,
 ) {
     let finding = model.finding(key);
@@ -66,59 +64,27 @@ pub(super) fn draw(
     text_lines(buffer, area, &page.lines[shown]);
 }
 
-/// Lines of facts, labels right-aligned in one column.
-struct Sheet {
-    lines: Vec<Line<'static>>,
-    room: usize,
-    theme: Theme,
-}
-
-const INDENT: usize = 3;
-const LABELS: usize = 15;
-/// Columns in front of a value.
-const BEFORE: usize = INDENT + LABELS + 2;
-
 impl Sheet {
     fn finding(&mut self, model: &Model, finding: &Finding) {
-        let Finding {
-            lint,
-            message,
-            site,
-            first_seen,
-            last_seen,
-            ongoing,
-            evidence,
-        } = finding;
-        let taken_at = model
-            .snapshot
-            .as_ref()
-            .map_or(Duration::ZERO, |s| s.taken_at);
-        let ago = |at: Duration| format!("{} ago", format::duration(taken_at.saturating_sub(at)));
-        self.prose(message, self.theme.value());
+        self.prose(&finding.message, self.theme.value());
         self.blank();
-        let whose = if site.location.is_foreign() {
-            "  (~ not your code)"
-        } else {
-            ""
+        // A stall is about a line; all others are about a spawn site.
+        let site = match &finding.evidence {
+            Evidence::Stall(_) => None,
+            _ => finding.site.as_ref(),
         };
-        self.fact("spawned at", &format!("{}{whose}", site.location));
-        self.fact("first seen", &ago(*first_seen));
-        self.fact(
-            "last seen",
-            &if *ongoing {
-                "now".to_owned()
-            } else {
-                ago(*last_seen)
-            },
-        );
-        self.blank();
-        match evidence {
-            Evidence::Stall(stall) => self.stall(model, stall),
+        if let Some(site) = site {
+            self.spawned_at("spawned at", &site.location, "");
+            self.seen(model, finding);
+            self.blank();
+        }
+        match &finding.evidence {
+            Evidence::Stall(stall) => self.stall(model, finding, stall),
             Evidence::Leak(leak) => self.leak(leak),
             Evidence::Retained(kept) => self.retained(kept),
             Evidence::Zombies(kept) => self.zombies(kept),
         }
-        if let Some(site) = model.site(site.id) {
+        if let Some(site) = site.and_then(|site| model.site(site.id)) {
             self.history("live tasks", &text::widen(&site.history), format::count);
             if !site.retained_history.is_empty() {
                 self.history("heap bytes", &site.retained_history, format::bytes);
@@ -126,44 +92,34 @@ impl Sheet {
         }
         self.blank();
         self.prose(
-            &format!("What it means: {}.", lint.summary()),
+            &format!("What it means: {}.", finding.lint.summary()),
             self.theme.label(),
         );
     }
 
-    fn stall(&mut self, model: &Model, stall: &StallEvidence) {
-        let StallEvidence {
-            threshold,
-            stalls,
-            total,
-            worst,
-            worst_task,
-            running,
-        } = stall;
-        self.fact("stalls", &format::count(*stalls));
-        self.fact("threshold", &format::duration(*threshold));
-        self.fact("in total", &format::duration(*total));
-        self.fact(
-            "worst",
-            &format!("{} by task {worst_task}", format::duration(*worst)),
-        );
-        for (at, stall) in running.iter().enumerate() {
-            let RunningStall {
-                task,
-                runtime,
-                worker,
-                running_for,
-            } = stall;
-            let says = format!(
-                "task {task} blocks {}/{worker} for {}",
-                model.runtime_name(*runtime),
-                format::duration(*running_for)
-            );
-            self.fact(if at == 0 { "running now" } else { "" }, &says);
-        }
-        if running.is_empty() {
-            self.fact("running now", "none");
-        }
+    pub(super) fn spawned_at(&mut self, label: &str, location: &Location, then: &str) {
+        let whose = if location.is_foreign() {
+            "  (~ not your code)"
+        } else {
+            ""
+        };
+        let place = text::location(location, self.value_room());
+        self.fact(label, &format!("{place}{then}{whose}"));
+    }
+
+    pub(super) fn seen(&mut self, model: &Model, finding: &Finding) {
+        let taken_at = model
+            .snapshot
+            .as_ref()
+            .map_or(Duration::ZERO, |s| s.taken_at);
+        let ago = |at: Duration| format!("{} ago", format::duration(taken_at.saturating_sub(at)));
+        self.fact("first seen", &ago(finding.first_seen));
+        let last_seen = if finding.ongoing {
+            "now".to_owned()
+        } else {
+            ago(finding.last_seen)
+        };
+        self.fact("last seen", &last_seen);
     }
 
     fn leak(&mut self, leak: &LeakEvidence) {
@@ -270,56 +226,6 @@ impl Sheet {
             let bytes = format::bytes(holding.retained_bytes);
             let label = if at == 0 { "biggest" } else { "" };
             self.fact(label, &format!("task {}: {bytes}", holding.task));
-        }
-    }
-
-    /// The site's recent past, on a scale that starts at zero.
-    fn history(&mut self, label: &str, values: &[u64], show: fn(u64) -> String) {
-        let most = values.iter().copied().max().unwrap_or(0);
-        let most = format!("at most {}", show(most));
-        let room = self.room.saturating_sub(BEFORE + most.len() + INDENT);
-        let curve = text::sparkline(values, values.len().min(room));
-        self.curve(label, &curve, &most);
-    }
-
-    fn blank(&mut self) {
-        self.lines.push(Line::default());
-    }
-
-    fn prose(&mut self, says: &str, style: Style) {
-        let room = self.room.saturating_sub(2 * INDENT).min(100);
-        for line in text::wrap(says, room) {
-            let line = format!("{:INDENT$}{line}", "");
-            self.lines.push(Line::styled(line, style));
-        }
-    }
-
-    /// A labelled value, on as many lines as it takes.
-    fn fact(&mut self, label: &str, value: &str) {
-        let room = self.room.saturating_sub(BEFORE);
-        for (at, line) in text::wrap(value, room).into_iter().enumerate() {
-            let label = if at == 0 { label } else { "" };
-            let label = format!("{:INDENT$}{label:>LABELS$}  ", "");
-            let label = Span::styled(label, self.theme.label());
-            self.lines.push(Line::from(vec![label, Span::raw(line)]));
-        }
-    }
-
-    /// A labelled curve and its words, below it where there is no room beside.
-    fn curve(&mut self, label: &str, curve: &str, says: &str) {
-        let beside = BEFORE + text::width(curve) + 2 + text::width(says) <= self.room;
-        let label = format!("{:INDENT$}{label:>LABELS$}  ", "");
-        self.lines.push(Line::from(vec![
-            Span::styled(label, self.theme.label()),
-            Span::styled(curve.to_owned(), self.theme.graph()),
-            Span::raw(if beside {
-                format!("  {says}")
-            } else {
-                String::new()
-            }),
-        ]));
-        if !beside {
-            self.fact("", says);
         }
     }
 }

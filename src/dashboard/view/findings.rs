@@ -1,4 +1,4 @@
-//! What is wrong, what goes on now first.
+//! What is wrong, what goes on now first; stalls have a panel of their own.
 
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use ratatui::style::Style;
 
 use super::super::column::{Align, Column};
 use super::super::model::{Model, Panel};
+use super::super::stalls::evidence;
 use super::super::text;
 use super::super::theme::Theme;
 use super::table::{RowLook, Table};
@@ -73,7 +74,10 @@ impl Column for FindingColumn {
         let finding = item.finding;
         match self {
             Self::Lint => finding.lint.name().to_owned(),
-            Self::Site => text::location(&finding.site.location, room),
+            Self::Site => match &finding.site {
+                Some(site) => text::location(&site.location, room),
+                None => text::keep_end(&finding.place, room),
+            },
             Self::Message if text::width(&finding.message) <= room => finding.message.clone(),
             Self::Message => text::keep_start(&brief(&finding.evidence), room),
             Self::Seen => seen(finding, item.taken_at),
@@ -84,17 +88,8 @@ impl Column for FindingColumn {
 /// The numbers of a finding, where its sentence is too long.
 fn brief(evidence: &Evidence) -> String {
     match evidence {
-        Evidence::Stall(stall) => {
-            let stalls = format::plural(stall.stalls, "stall", "stalls");
-            let worst = format::duration(stall.worst);
-            match stall.running.first() {
-                Some(running) => {
-                    let running_for = format::duration(running.running_for);
-                    format!("STALL {running_for}, worst {worst}, {stalls}")
-                }
-                None => format!("{stalls}, worst {worst}"),
-            }
-        }
+        // They have a panel of their own.
+        Evidence::Stall(_) => String::new(),
         Evidence::Leak(leak) => {
             let live = format::count(leak.live_tasks);
             let floor = text::trend(&text::widen(&leak.floors), format::count);
@@ -144,21 +139,26 @@ fn seen(finding: &Finding, taken_at: Duration) -> String {
 /// ━━ Findings ━ 1 ongoing ●, 1 past ○ ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━
 /// ▶● leaking_site   src/aggregate/fetch.rs:41:13  1,279 live, floor 418 → 1,251
 ///  ● retained_bytes src/upload.rs:41:9            96.4 MiB, +1.20 MiB/s, task 17
-///  ○ stalled_poll   src/upload.rs:41:9            1 stall, worst 12.0 ms
+///  ○ zombie_task    src/upload.rs:41:9            12 zombies, 3.00 MiB, floor 3 → 9
 /// ```
 pub(super) fn draw(buffer: &mut Buffer, area: Rect, model: &Model, theme: Theme) {
     let focused = model.focus == Panel::Findings;
-    let findings = model.snapshot.as_ref().map_or(&[][..], |s| &s.findings);
-    let ongoing = findings.iter().filter(|f| f.ongoing).count();
-    let note = match (ongoing, findings.len() - ongoing) {
+    let findings = model.findings();
+    let others = || findings.iter().filter(|f| evidence(f).is_none());
+    let ongoing = others().filter(|f| f.ongoing).count();
+    let note = match (ongoing, model.findings.len() - ongoing) {
         (0, 0) => String::new(),
         (now, 0) => format!("{now} ongoing ●"),
         (0, past) => format!("{past} past ○"),
         (now, past) => format!("{now} ongoing ●, {past} past ○"),
     };
     let area = titled(buffer, area, theme, focused, "Findings", &note);
-    if findings.is_empty() {
-        let says = model.if_measured("no findings: nothing leaks or stalls so far");
+    if model.findings.is_empty() {
+        let says = model.if_measured(if model.stalls.is_empty() {
+            "no findings: nothing leaks or stalls so far"
+        } else {
+            "nothing leaks so far"
+        });
         return empty(buffer, area, theme, says);
     }
     let taken_at = model

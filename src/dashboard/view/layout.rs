@@ -7,6 +7,12 @@ use super::super::model::{Model, Panel};
 /// Below this there is one panel at a time.
 const SMALLEST_FOR_ALL: (u16, u16) = (60, 15);
 
+/// Stalls take this much more height.
+const SMALLEST_STALLS: u16 = 4;
+
+/// Title, column titles, one row: what a panel keeps while another has the keys.
+const LEAST: u16 = 3;
+
 /// From this on panels stand side by side where that helps.
 const WIDE: u16 = 150;
 
@@ -52,20 +58,37 @@ fn top(area: Rect, height: u16) -> (Rect, Rect) {
 }
 
 fn panels(body: Rect, screen: Rect, model: &Model) -> Vec<(Panel, Rect)> {
-    if screen.width < SMALLEST_FOR_ALL.0 || screen.height < SMALLEST_FOR_ALL.1 {
+    let has_stalls = !model.stalls.is_empty();
+    let smallest_height = SMALLEST_FOR_ALL.1 + if has_stalls { SMALLEST_STALLS } else { 0 };
+    if screen.width < SMALLEST_FOR_ALL.0 || screen.height < smallest_height {
         return vec![(model.focus, body)];
     }
     let focused = |panel| model.focus == panel;
     let needs =
         |rows: usize, around: u16| u16::try_from(rows).unwrap_or(u16::MAX / 2).max(1) + around;
+    let beside = (body.height / 4).max(4);
+    // Of `room`, with `least` for the panels below.
+    let most = |panel, room: u16, least| {
+        if focused(panel) {
+            room.saturating_sub(least).max(beside)
+        } else {
+            beside
+        }
+    };
 
     // Findings have long sentences and matter most: on top, over the full width.
-    let most = if focused(Panel::Findings) {
-        body.height.saturating_sub(9)
+    let below = 3 * LEAST + if has_stalls { LEAST } else { 0 };
+    let most_findings = most(Panel::Findings, body.height, below);
+    let (findings, rest) = top(body, needs(model.findings.len(), 1).min(most_findings));
+    let mut panels = vec![(Panel::Findings, findings)];
+    let rest = if has_stalls {
+        let most_stalls = most(Panel::Stalls, rest.height, 3 * LEAST);
+        let (stalls, rest) = top(rest, needs(model.stalls.len(), 2).min(most_stalls));
+        panels.push((Panel::Stalls, stalls));
+        rest
     } else {
-        (body.height / 4).max(4)
+        rest
     };
-    let (findings, rest) = top(body, needs(model.findings.len(), 1).min(most));
     if screen.width >= WIDE {
         let left = rest.width / 100 * 58;
         let gap = 2;
@@ -78,24 +101,18 @@ fn panels(body: Rect, screen: Rect, model: &Model) -> Vec<(Panel, Rect)> {
             width: rest.width - left - gap,
             ..rest
         };
-        return vec![
-            (Panel::Findings, findings),
-            (Panel::Sites, sites),
-            (Panel::Workers, workers),
-        ];
+        panels.extend([(Panel::Sites, sites), (Panel::Workers, workers)]);
+        return panels;
     }
     // Title and column titles, and a histogram where the panel has the keys.
     let around = if focused(Panel::Workers) { 5 } else { 2 };
     let most = if focused(Panel::Workers) {
-        rest.height.saturating_sub(5)
+        rest.height.saturating_sub(LEAST)
     } else {
         (body.height * 3 / 10).max(4)
     };
     let workers = needs(model.workers.len(), around).min(most);
     let (sites, workers) = top(rest, rest.height.saturating_sub(workers));
-    vec![
-        (Panel::Findings, findings),
-        (Panel::Sites, sites),
-        (Panel::Workers, workers),
-    ]
+    panels.extend([(Panel::Sites, sites), (Panel::Workers, workers)]);
+    panels
 }

@@ -9,7 +9,10 @@ mod footer;
 mod header;
 mod layout;
 mod overlay;
+mod sheet;
 mod sites;
+mod stall;
+mod stalls;
 mod table;
 mod tasks;
 mod workers;
@@ -28,7 +31,8 @@ use super::theme::Theme;
 /// ```text
 /// header         who, how much, how bad
 /// ── Findings ── what is wrong          ╮
-/// ── Spawn sites where tasks come from  ├ or one page in front of all three
+/// ── Stalls ──── which lines block      ├ or one page in front of them all
+/// ── Spawn sites where tasks come from  │
 /// ── Workers ─── who polls them         ╯
 /// footer         the keys that matter here
 /// ```
@@ -42,13 +46,14 @@ pub(super) fn draw(buffer: &mut Buffer, screen: Rect, model: &Model, theme: Them
     }
     match model.pages.last() {
         Some(Page::Finding(key, window)) => {
-            evidence::draw(buffer, areas.body, model, theme, *key, window);
+            evidence::draw(buffer, areas.body, model, theme, key, window);
         }
         Some(Page::Tasks(page)) => tasks::draw(buffer, areas.body, model, theme, page),
         None => {
             for (panel, area) in areas.panels {
                 match panel {
                     Panel::Findings => findings::draw(buffer, area, model, theme),
+                    Panel::Stalls => stalls::draw(buffer, area, model, theme),
                     Panel::Sites => sites::draw(buffer, area, model, theme),
                     Panel::Workers => workers::draw(buffer, area, model, theme),
                 }

@@ -7,6 +7,7 @@ use ratatui::text::{Line, Span};
 
 use super::super::column::Column;
 use super::super::model::{Model, Panel};
+use super::super::stalls;
 use super::super::text;
 use super::super::theme::Theme;
 use super::super::workers::{WorkerColumn, WorkerItem};
@@ -24,7 +25,7 @@ const FLAT: u16 = 2;
 /// ```text
 /// ━━ Workers ━ 2 ━ STALL 1.20 s on main/0 ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━
 ///    worker     now                              busy      p50      p99      max
-/// ▶! main/0     STALL 1.20 s   task 812 …:41:9   100 %  42.0 µs  1.20 ms   1.20 s
+/// ▶! main/0     STALL 1.20 s   …/upload.rs:41    100 %  42.0 µs  1.20 ms   1.20 s
 ///    main/1     idle                             3.1 %  42.0 µs   813 µs  9.20 ms
 ///    main/0: thread tokio-runtime-worker, tid 4712, 12,345 polls
 ///    <1µs ▂ <10µs █ <100µs ▆ <1ms ▃ <10ms · <100ms · <1s · ≥1s ▁
@@ -44,12 +45,13 @@ pub(super) fn draw(buffer: &mut Buffer, area: Rect, model: &Model, theme: Theme)
     let rows = model.workers.visible(rows_area.height.into());
     for (area, (row, selected)) in rows_area.rows().zip(rows) {
         let worker = &workers[row.index];
-        let stalled = stalls(model, worker);
+        let stalled = is_stalled(model, worker);
         let item = WorkerItem {
             worker,
             runtime: &model.runtime_name(worker.runtime),
             share: model.shares.of(worker),
             polls_task_of: worker.current.and_then(|c| model.location(c.site)),
+            held_in: stalls::held_in(model.findings(), worker),
             stalled,
         };
         let look = RowLook {
@@ -74,7 +76,7 @@ fn note(model: &Model, workers: &[Worker]) -> String {
         return String::new();
     }
     let mut note = workers.len().to_string();
-    let stalled = || workers.iter().filter(|worker| stalls(model, worker));
+    let stalled = || workers.iter().filter(|worker| is_stalled(model, worker));
     let running_for = |worker: &&Worker| worker.current.map(|c| c.running_for);
     if let Some(worst) = stalled().max_by_key(running_for) {
         let lasts = running_for(&worst)
@@ -90,7 +92,7 @@ fn note(model: &Model, workers: &[Worker]) -> String {
     note
 }
 
-fn stalls(model: &Model, worker: &Worker) -> bool {
+fn is_stalled(model: &Model, worker: &Worker) -> bool {
     let threshold = model
         .snapshot
         .as_ref()

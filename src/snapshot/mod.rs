@@ -10,10 +10,17 @@
 //! Facts and judgements are separate types: everything here was measured,
 //! except [`Finding`], which was concluded and carries its evidence.
 
+mod code;
+mod findings;
+mod stalls;
+
 use std::fmt;
 use std::time::Duration;
 
 use serde::Serialize;
+
+pub use findings::*;
+pub use stalls::*;
 
 /// Version of the snapshot's shape, as written into JSON reports.
 ///
@@ -301,20 +308,7 @@ impl Location {
     /// The file without what only this machine knows: a crate of a registry
     /// starts at its name and version, the standard library at `library/`.
     pub fn short_file(&self) -> &str {
-        let file = self.file.as_str();
-        for (marker, skip_host) in [("/registry/src/", true), ("/git/checkouts/", false)] {
-            if let Some(at) = file.find(marker) {
-                let rest = &file[at + marker.len()..];
-                return match (skip_host, rest.find('/')) {
-                    (true, Some(slash)) => &rest[slash + 1..],
-                    _ => rest,
-                };
-            }
-        }
-        match file.find("/library/") {
-            Some(at) if file.starts_with("/rustc/") => &file[at + 1..],
-            _ => file,
-        }
+        code::short_foreign(&self.file)
     }
 
     /// Whether the file belongs to a registry's crate or to the standard
@@ -329,26 +323,6 @@ impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}:{}", self.short_file(), self.line, self.column)
     }
-}
-
-/// Whose code a function is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Origin {
-    /// The program's own: a crate of its workspace.
-    Program,
-    /// A crate from a registry, a git repository or a `vendor` directory; this one is
-    /// counted among them.
-    Dependency,
-    /// Tokio.
-    Tokio,
-    /// Rust's standard library.
-    Std,
-    /// Not Rust: the C library, assembly, a library that is linked.
-    Native,
-    /// The program has no debug information that tells.
-    Unknown,
 }
 
 /// A place in the source that spawns tasks, and what became of them.
@@ -481,221 +455,6 @@ pub enum TaskState {
         #[serde(rename = "for_ns", serialize_with = "ns")]
         since: Duration,
     },
-}
-
-/// What a lint looks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Lint {
-    /// A poll that holds its worker longer than the stall threshold.
-    StalledPoll,
-    /// A spawn site whose floor of live tasks keeps rising.
-    LeakingSite,
-    /// Memory that is kept after the work, or grows inside of one task.
-    RetainedBytes,
-    /// Finished tasks that are never freed.
-    ZombieTask,
-}
-
-impl Lint {
-    /// Its stable name, such as `stalled_poll`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::StalledPoll => "stalled_poll",
-            Self::LeakingSite => "leaking_site",
-            Self::RetainedBytes => "retained_bytes",
-            Self::ZombieTask => "zombie_task",
-        }
-    }
-
-    /// What it says, in one sentence.
-    pub fn summary(self) -> &'static str {
-        match self {
-            Self::StalledPoll => "a poll blocks the event loop: nothing else runs on its worker",
-            Self::LeakingSite => "tasks of this spawn site are spawned and do not end",
-            Self::RetainedBytes => "memory that tasks of this spawn site allocated only grows",
-            Self::ZombieTask => {
-                "tasks of this spawn site have finished and are not freed, and there are ever more"
-            }
-        }
-    }
-}
-
-/// A judgement on facts: it has a threshold, carries its evidence, and may be
-/// wrong.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[non_exhaustive]
-pub struct Finding {
-    /// The lint that made it.
-    pub lint: Lint,
-    /// One sentence for a person.
-    pub message: String,
-    /// The spawn site it is about.
-    pub site: FindingSite,
-    /// When it was first made, since the epoch.
-    #[serde(rename = "first_seen_ns", serialize_with = "ns")]
-    pub first_seen: Duration,
-    /// When it last held, since the epoch.
-    #[serde(rename = "last_seen_ns", serialize_with = "ns")]
-    pub last_seen: Duration,
-    /// Whether it holds at the moment of the snapshot.
-    pub ongoing: bool,
-    /// What it rests on.
-    pub evidence: Evidence,
-}
-
-/// The spawn site of a finding, whole, so that a finding can be read alone.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct FindingSite {
-    /// Its id in this process.
-    pub id: SiteId,
-    /// Where it is.
-    #[serde(flatten)]
-    pub location: Location,
-}
-
-/// The facts that a finding rests on.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(untagged)]
-#[non_exhaustive]
-pub enum Evidence {
-    /// Of [`Lint::StalledPoll`].
-    Stall(StallEvidence),
-    /// Of [`Lint::LeakingSite`].
-    Leak(LeakEvidence),
-    /// Of [`Lint::RetainedBytes`].
-    Retained(RetainedEvidence),
-    /// Of [`Lint::ZombieTask`].
-    Zombies(ZombieEvidence),
-}
-
-/// Why a spawn site is said to stall the loop.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-#[non_exhaustive]
-pub struct StallEvidence {
-    /// The threshold that was crossed.
-    #[serde(rename = "threshold_ns", serialize_with = "ns")]
-    pub threshold: Duration,
-    /// Stalls so far, the running ones included.
-    pub stalls: u64,
-    /// Their total duration.
-    #[serde(rename = "total_ns", serialize_with = "ns")]
-    pub total: Duration,
-    /// The longest.
-    #[serde(rename = "worst_ns", serialize_with = "ns")]
-    pub worst: Duration,
-    /// The task of the longest.
-    pub worst_task: TaskId,
-    /// Stalls that go on at the moment of the snapshot, oldest first.
-    pub running: Vec<RunningStall>,
-}
-
-/// A stall that goes on at the moment of the snapshot.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct RunningStall {
-    /// The task whose poll does not return.
-    pub task: TaskId,
-    /// The runtime that it blocks.
-    pub runtime: RuntimeId,
-    /// The worker that it blocks, as [`Worker::index`].
-    pub worker: u32,
-    /// For how long, up to the snapshot.
-    #[serde(rename = "running_for_ns", serialize_with = "ns")]
-    pub running_for: Duration,
-}
-
-/// Why a spawn site is said to leak.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-#[non_exhaustive]
-pub struct LeakEvidence {
-    /// Fewest live tasks in each of the windows judged, oldest first.
-    pub floors: Vec<u32>,
-    /// Length of one window.
-    #[serde(rename = "window_ns", serialize_with = "ns")]
-    pub window: Duration,
-    /// Tasks spawned at this site over those windows.
-    pub spawned: u64,
-    /// Tasks of this site that finished over those windows.
-    pub finished: u64,
-    /// Live tasks when it was last judged.
-    pub live_tasks: u64,
-    /// Live tasks spawned in those windows and not polled for at least one.
-    pub idle_tasks: u64,
-    /// Of the idle ones, tasks whose parent has finished.
-    pub parent_finished: u64,
-    /// Mean lifetime of the site's finished tasks, where any finished.
-    #[serde(rename = "mean_lifetime_ns", serialize_with = "some_ns")]
-    pub mean_lifetime: Option<Duration>,
-    /// Some of the idle tasks, oldest first.
-    pub examples: Vec<TaskId>,
-    /// Heap bytes that the site's live tasks retain.
-    pub retained_bytes: Option<u64>,
-}
-
-/// Who keeps the memory that only grows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Keeper {
-    /// One live task, the first of the examples.
-    OneTask,
-    /// The site's live tasks together.
-    #[default]
-    LiveTasks,
-    /// Tasks that have finished: what they allocated outlives them.
-    FinishedTasks,
-}
-
-/// Why memory is said to be kept.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-#[non_exhaustive]
-pub struct RetainedEvidence {
-    /// Who keeps it.
-    pub keeper: Keeper,
-    /// What the keeper retains, when it was last judged.
-    pub retained_bytes: u64,
-    /// How fast that grew over the windows judged, in bytes per second.
-    pub growth: f64,
-    /// How many tasks keep it; `None` where bytes are only sampled.
-    pub tasks: Option<u64>,
-    /// Fewest bytes retained in each of the windows judged, oldest first.
-    pub floors: Vec<u64>,
-    /// Length of one window.
-    #[serde(rename = "window_ns", serialize_with = "ns")]
-    pub window: Duration,
-    /// The tasks that keep most, the biggest first; none where bytes are sampled.
-    pub examples: Vec<Holding>,
-}
-
-/// Why finished tasks are said to pile up.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-#[non_exhaustive]
-pub struct ZombieEvidence {
-    /// Finished tasks that are not freed, when it was last judged.
-    pub zombies: u64,
-    /// Heap bytes that they keep, their own cells included.
-    pub retained_bytes: u64,
-    /// Fewest zombies that had finished ten seconds before, in each of the windows
-    /// judged, oldest first.
-    pub floors: Vec<u64>,
-    /// Length of one window.
-    #[serde(rename = "window_ns", serialize_with = "ns")]
-    pub window: Duration,
-    /// How long ago the oldest finished.
-    #[serde(rename = "oldest_ns", serialize_with = "ns")]
-    pub oldest: Duration,
-    /// The zombies that keep most, the biggest first; none where bytes are sampled.
-    pub examples: Vec<Holding>,
-}
-
-/// What one task keeps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Holding {
-    /// The task.
-    pub task: TaskId,
-    /// Heap bytes that it allocated and that are not freed yet.
-    pub retained_bytes: u64,
 }
 
 /// Something a report cannot know, and why.
