@@ -4,7 +4,7 @@
 //! - **Memory**: bytes that a task allocated and that are not freed yet, also when it
 //!   has finished; finished tasks that are never freed.
 //! - **Clogs**: polls that hold their worker, so that nothing else runs on it,
-//!   shown while they last.
+//!   shown while they last, with the line that blocks and what it waits for.
 //!
 //! The probe updates records in place, in the threads of the program it
 //! watches: no event queue, so nothing can be dropped, and memory follows the
@@ -56,7 +56,8 @@
 //! # What it cannot see
 //!
 //! Tokio runs no hooks for the future given to `block_on` and for tasks of a
-//! `LocalSet`. Hooks do not tell whether an idle task was woken, nor who holds
+//! `LocalSet`; where [`runtime::Builder`] made a single-threaded runtime, they are seen
+//! when they stall. Hooks do not tell whether an idle task was woken, nor who holds
 //! its handle. Every report lists what was not measured, and why.
 //!
 //! # Features
@@ -68,7 +69,7 @@
 //! - **dhat**: [`dhat`], a recipe for tests that say which lines allocated what a
 //!   test left. Leave it off in production; it brings dhat.
 //! - **heap-profile**: [`heap_profile`], which lines allocated what is in use, from
-//!   sampled stacks. Leave it off where nobody will ask; it brings prost and flate2.
+//!   sampled stacks. Leave it off where nobody will ask; it brings framehop and prost.
 //! - **spans**: [`spans`], a layer that tells which `tracing` spans a stalling poll is
 //!   in, and their fields. Leave it off where nothing uses `tracing`'s spans; it brings
 //!   tracing-subscriber.
@@ -81,7 +82,7 @@
 //!
 //! [`runtime`] sets hooks on a builder; the *probe* behind them records; the *heap*
 //! books what a poll allocates and frees, if [`Alloc`] or [`SampledAlloc`] is
-//! installed; the *engine* samples, keeps a few minutes of history and judges; [`mod@snapshot`] is
+//! installed; a watchdog finds *stalls* and reads their *stacks*; the *engine* samples, keeps a few minutes of history and judges; [`mod@snapshot`] is
 //! the picture it gives; [`report`] and [`dashboard`] read nothing else.
 
 // The features above name what they add.

@@ -26,10 +26,11 @@ use crate::config::Config;
 use crate::engine;
 use crate::heap;
 #[cfg(tokio_unstable)]
-use crate::probe::hooks::{self, UserHooks};
+use crate::probe::hooks::{self, UserHooks, UserThreadHooks};
 use crate::probe::recorder::Recorder;
 use crate::probe::registry::{self, RuntimeFacts};
 use crate::snapshot::Flavor;
+use crate::stall;
 
 /// Instruments the runtimes that `builder` builds from now on.
 ///
@@ -96,7 +97,13 @@ impl Instrument {
             ..RuntimeFacts::default()
         };
         #[cfg(tokio_unstable)]
-        install(builder, self.config, facts, &UserHooks::default());
+        install(
+            builder,
+            self.config,
+            facts,
+            &UserHooks::default(),
+            &UserThreadHooks::default(),
+        );
         #[cfg(not(tokio_unstable))]
         install(builder, self.config, facts);
     }
@@ -108,6 +115,7 @@ fn install(
     config: Config,
     mut facts: RuntimeFacts,
     #[cfg(tokio_unstable)] user: &UserHooks,
+    #[cfg(tokio_unstable)] user_threads: &UserThreadHooks,
 ) -> Option<Arc<Recorder>> {
     let (config, errors) = config.overridden(|name| std::env::var_os(name));
     engine::note_config_errors(errors);
@@ -118,25 +126,68 @@ fn install(
     if !config.instrument {
         engine::note_bare_runtime();
         #[cfg(tokio_unstable)]
-        hooks::install_user(builder, user);
+        {
+            hooks::install_user(builder, user);
+            hooks::install_parking(builder, None, user_threads);
+        }
         return None;
     }
     facts.stall_threshold = config.stall_threshold;
+    #[cfg(tokio_unstable)]
+    let single_threaded = facts.flavor.is_single_threaded();
     let recorder = Arc::new(Recorder::new(facts));
     #[cfg(tokio_unstable)]
-    hooks::install(builder, &recorder, user);
+    {
+        hooks::install(builder, &recorder, user);
+        let parks = Some(&recorder).filter(|_| single_threaded);
+        hooks::install_parking(builder, parks, user_threads);
+    }
     #[cfg(not(tokio_unstable))]
     let _ = builder;
     engine::start();
+    if config.stall_threshold.is_some() {
+        stall::start(engine::stalls_anew);
+    }
     Some(recorder)
 }
 
-/// Lets the registry ask a runtime about its workers, for as long as what is
-/// returned is kept.
-fn share_metrics(recorder: &Recorder, metrics: RuntimeMetrics) -> Arc<RuntimeMetrics> {
-    let metrics = Arc::new(metrics);
-    registry::set_metrics(recorder.runtime(), &metrics);
-    metrics
+/// What an instrumented runtime keeps besides Tokio's.
+#[derive(Debug)]
+struct Watch {
+    /// Lets the registry, which has a weak reference, ask about the workers.
+    _metrics: Arc<RuntimeMetrics>,
+    /// Where `block_on` does everything, it is told when that runs.
+    block_on: Option<Arc<Recorder>>,
+}
+
+impl Watch {
+    fn new(recorder: Arc<Recorder>, metrics: RuntimeMetrics, flavor: Flavor) -> Self {
+        let metrics = Arc::new(metrics);
+        registry::set_metrics(recorder.runtime(), &metrics);
+        Self {
+            _metrics: metrics,
+            // Without Tokio's hooks nobody tells what else it does.
+            block_on: Some(recorder)
+                .filter(|_| cfg!(tokio_unstable) && flavor.is_single_threaded()),
+        }
+    }
+}
+
+/// The thread is in `block_on`, until this is dropped.
+struct InBlockOn<'a>(&'a Recorder);
+
+impl<'a> InBlockOn<'a> {
+    fn enter(watch: Option<&'a Watch>) -> Option<Self> {
+        let recorder = watch?.block_on.as_deref()?;
+        recorder.block_on_starts();
+        Some(Self(recorder))
+    }
+}
+
+impl Drop for InBlockOn<'_> {
+    fn drop(&mut self) {
+        self.0.block_on_ended();
+    }
 }
 
 /// [`tokio::runtime::Builder`], whose runtimes are instrumented.
@@ -150,6 +201,8 @@ pub struct Builder {
     config: Config,
     #[cfg(tokio_unstable)]
     hooks: UserHooks,
+    #[cfg(tokio_unstable)]
+    thread_hooks: UserThreadHooks,
 }
 
 impl fmt::Debug for Builder {
@@ -202,6 +255,8 @@ impl Builder {
             config: Config::default(),
             #[cfg(tokio_unstable)]
             hooks: UserHooks::default(),
+            #[cfg(tokio_unstable)]
+            thread_hooks: UserThreadHooks::default(),
         }
     }
 
@@ -233,11 +288,8 @@ impl Builder {
         #[cfg(tokio_unstable)]
         hooks::clear(&mut self.inner);
         let inner = built?;
-        let metrics = recorder.map(|recorder| share_metrics(&recorder, inner.metrics()));
-        Ok(Runtime {
-            inner,
-            _metrics: metrics,
-        })
+        let watch = recorder.map(|recorder| Watch::new(recorder, inner.metrics(), self.flavor));
+        Ok(Runtime { inner, watch })
     }
 
     /// Builds an instrumented runtime whose tasks need not be `Send`.
@@ -258,11 +310,8 @@ impl Builder {
         #[cfg(tokio_unstable)]
         hooks::clear(&mut self.inner);
         let inner = built?;
-        let metrics = recorder.map(|recorder| share_metrics(&recorder, inner.metrics()));
-        Ok(LocalRuntime {
-            inner,
-            _metrics: metrics,
-        })
+        let watch = recorder.map(|recorder| Watch::new(recorder, inner.metrics(), Flavor::Local));
+        Ok(LocalRuntime { inner, watch })
     }
 
     fn install(&mut self, flavor: Flavor) -> Option<Arc<Recorder>> {
@@ -277,6 +326,8 @@ impl Builder {
             facts,
             #[cfg(tokio_unstable)]
             &self.hooks,
+            #[cfg(tokio_unstable)]
+            &self.thread_hooks,
         )
     }
 
@@ -349,8 +400,6 @@ impl Builder {
         thread_name_fn(name: impl Fn() -> String + Send + Sync + 'static);
         thread_stack_size(bytes: usize);
         on_thread_stop(hook: impl Fn() + Send + Sync + 'static);
-        on_thread_park(hook: impl Fn() + Send + Sync + 'static);
-        on_thread_unpark(hook: impl Fn() + Send + Sync + 'static);
         thread_keep_alive(duration: Duration);
         global_queue_interval(ticks: u32);
         event_interval(ticks: u32);
@@ -358,6 +407,30 @@ impl Builder {
         max_io_events_per_busy_tick(capacity: usize);
         #[cfg(feature = "test-util")]
         start_paused(paused: bool);
+    }
+}
+
+/// Keeps a hook around a thread's sleep, to be joined with the probe's.
+macro_rules! thread_hook {
+    ($($method:ident => $hook:ident;)*) => {$(
+        #[doc = concat!("See [`tokio::runtime::Builder::", stringify!($method), "`].")]
+        pub fn $method(&mut self, hook: impl Fn() + Send + Sync + 'static) -> &mut Self {
+            #[cfg(tokio_unstable)]
+            {
+                self.thread_hooks.$hook = Some(Arc::new(hook));
+            }
+            #[cfg(not(tokio_unstable))]
+            self.inner.$method(hook);
+            self
+        }
+    )*};
+}
+
+/// Tokio's methods whose hooks run beside the probe's.
+impl Builder {
+    thread_hook! {
+        on_thread_park => park;
+        on_thread_unpark => unpark;
     }
 }
 
@@ -397,16 +470,14 @@ impl Builder {
 #[derive(Debug)]
 pub struct Runtime {
     inner: tokio::runtime::Runtime,
-    /// The registry has a weak reference to it.
-    _metrics: Option<Arc<RuntimeMetrics>>,
+    watch: Option<Watch>,
 }
 
 /// An instrumented [`tokio::runtime::LocalRuntime`], and all it can do.
 #[derive(Debug)]
 pub struct LocalRuntime {
     inner: tokio::runtime::LocalRuntime,
-    /// The registry has a weak reference to it.
-    _metrics: Option<Arc<RuntimeMetrics>>,
+    watch: Option<Watch>,
 }
 
 /// What takes the runtime by value, or makes one; the rest comes by `Deref`.
@@ -420,6 +491,17 @@ macro_rules! runtime_like {
             /// As Tokio's.
             pub fn new() -> io::Result<Self> {
                 $new
+            }
+
+            #[doc = concat!("See [`tokio::runtime::", stringify!($runtime), "::block_on`].")]
+            ///
+            /// # Panics
+            ///
+            /// As Tokio's.
+            #[track_caller]
+            pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+                let _watched = InBlockOn::enter(self.watch.as_ref());
+                self.inner.block_on(future)
             }
 
             #[doc = concat!("See [`tokio::runtime::", stringify!($runtime), "::shutdown_timeout`].")]

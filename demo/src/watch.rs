@@ -105,10 +105,10 @@ impl Watch {
             .filter_map(stall)
             .map(|stall| stall.worst)
             .max();
-        let in_use = now.process.retained_bytes;
-        let in_use_before = self.before.process.retained_bytes;
+        let in_use_now = in_use(now);
+        let in_use_before = in_use(&self.before);
         Seen {
-            kept_bytes: in_use
+            kept_bytes: in_use_now
                 .zip(in_use_before)
                 .map(|(now, before)| now.saturating_sub(before)),
             live_tasks: service.map(|service| service.live_tasks.saturating_sub(STANDING_TASKS)),
@@ -187,6 +187,12 @@ impl Watch {
         };
         now.findings.iter().filter(is_new).cloned().collect()
     }
+}
+
+/// Heap in use, without what tokio-plumber uses itself.
+fn in_use(snapshot: &Snapshot) -> Option<u64> {
+    let all = snapshot.process.retained_bytes?;
+    Some(all.saturating_sub(snapshot.process.plumber_bytes.unwrap_or(0)))
 }
 
 fn longest_poll(worker: &picture::Worker) -> Duration {

@@ -64,9 +64,25 @@ fn findings(of: &Value) -> Vec<(&str, &str, u64)> {
         .collect()
 }
 
+/// The evidence of the stall whose line is in this file.
+fn stall_in<'a>(scenario: &'a Value, file: &str) -> &'a Value {
+    let all = scenario["findings"].as_array().expect("an array");
+    let evidence = all.iter().map(|finding| &finding["evidence"]);
+    let is_in = |line: &Value| line.as_str().is_some_and(|path| path.ends_with(file));
+    let mut stalls = evidence.filter(|evidence| is_in(&evidence["line"]["file"]));
+    stalls
+        .next()
+        .unwrap_or_else(|| panic!("no stall in {file}: {all:#?}"))
+}
+
 /// The line of a file under `src/scenarios` that holds `needle`, from 1.
 fn line_of(file: &str, needle: &str) -> u64 {
-    let path = format!("{}/src/scenarios/{file}", env!("CARGO_MANIFEST_DIR"));
+    line_in(&format!("src/scenarios/{file}"), needle)
+}
+
+/// The line of a file that holds `needle`, from 1.
+fn line_in(file: &str, needle: &str) -> u64 {
+    let path = format!("{}/{file}", env!("CARGO_MANIFEST_DIR"));
     let source = std::fs::read_to_string(path).expect("the source is here");
     let index = source.lines().position(|line| line.contains(needle));
     index.expect("the source has such a line") as u64 + 1
@@ -337,6 +353,18 @@ fn a_blocking_client_stalls_the_loop_and_stopping_does_not_wait_for_it() {
         "{:#}",
         scenario["findings"]
     );
+    // And the line that blocks, in another file.
+    let stall = stall_in(scenario, "fetch.rs");
+    assert_eq!(stall["cause"]["kind"], "socket", "{stall:#}");
+    assert_eq!(
+        stall["line"]["line"],
+        line_in("src/fetch.rs", "        .call()")
+    );
+    let on = &stall["running"][0]["target"];
+    assert!(
+        on.as_str().is_some_and(|on| on.starts_with("127.0.0.1:")),
+        "{stall:#}"
+    );
     assert!(
         scenario["worst_stall_ns"].as_u64() > Some(1_000_000_000),
         "{scenario:#}"
@@ -347,6 +375,19 @@ fn a_blocking_client_stalls_the_loop_and_stopping_does_not_wait_for_it() {
         rest.contains("interrupted") && !rest.contains("panicked"),
         "{rest}"
     );
+}
+
+#[test]
+#[cfg(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+fn work_in_a_task_stalls_the_loop_and_the_function_is_named() {
+    let report = report(&["--scenario", "cpu", "--duration", "3s"]);
+    let stall = stall_in(only_scenario(&report), "scenarios/cpu.rs");
+    assert_eq!(stall["cause"]["kind"], "cpu", "{stall:#}");
+    let function = stall["line"]["function"].as_str().expect("a name");
+    assert!(function.contains("digest"), "{stall:#}");
 }
 
 #[test]

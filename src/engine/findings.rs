@@ -1,13 +1,16 @@
 //! What the lints found, as findings with a sentence each.
 
+use std::time::Duration;
+
 use super::Engine;
 use super::verdict::Verdict;
 use crate::format;
-use crate::probe::sites::SITES;
+use crate::probe::sites::location;
 use crate::snapshot::{
-    Evidence, Finding, FindingSite, Keeper, LeakEvidence, Lint, Location, RetainedEvidence, SiteId,
-    StallEvidence, TaskId, ZombieEvidence,
+    Evidence, Finding, FindingSite, Keeper, LeakEvidence, Lint, RetainedEvidence, SiteId,
+    StallEvidence, ZombieEvidence,
 };
+use crate::stall;
 
 /// Sites that leak, or did.
 fn leaks(engine: &Engine) -> impl Iterator<Item = (SiteId, &Verdict<LeakEvidence>)> {
@@ -18,20 +21,29 @@ fn leaks(engine: &Engine) -> impl Iterator<Item = (SiteId, &Verdict<LeakEvidence
         .filter_map(|(id, past)| Some((SiteId::at(id), past.leak()?)))
 }
 
+/// What a finding is about, among those of the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum About {
+    Site(Lint, SiteId),
+    /// The number of what stalls.
+    Stall(u64),
+}
+
 /// All findings: ongoing ones first, leaks before stalls, the newest first.
-pub(super) fn findings(engine: &Engine) -> Vec<Finding> {
-    let stalls = engine.stalls.sites().map(|(site, stalls)| {
-        let evidence = stalls.evidence();
-        Finding {
+pub(super) fn findings(engine: &Engine, now: Duration) -> Vec<(About, Finding)> {
+    let stalls = stall::entries(now).into_iter().map(|entry| {
+        let site = entry.evidence.sites.first();
+        let finding = Finding {
             lint: Lint::StalledPoll,
-            place: location(site).to_string(),
-            message: stall_message(&evidence),
-            site: Some(finding_site(site)),
-            first_seen: stalls.first_seen,
-            last_seen: stalls.last_seen,
-            ongoing: stalls.is_ongoing(),
-            evidence: Evidence::Stall(evidence),
-        }
+            message: stall_message(&entry.evidence),
+            place: entry.place,
+            site: site.map(|site| site.site.clone()),
+            first_seen: entry.first_seen,
+            last_seen: entry.last_seen,
+            ongoing: !entry.evidence.running.is_empty(),
+            evidence: Evidence::Stall(entry.evidence),
+        };
+        (About::Stall(entry.number), finding)
     });
     let leaks = leaks(engine).map(|(site, leak)| {
         let evidence = leak.evidence.clone();
@@ -66,8 +78,8 @@ pub(super) fn findings(engine: &Engine) -> Vec<Finding> {
         )
     });
     let findings = stalls.chain(leaks).chain(retained).chain(zombies);
-    let mut findings: Vec<Finding> = findings.collect();
-    findings.sort_by(|a, b| {
+    let mut findings: Vec<(About, Finding)> = findings.collect();
+    findings.sort_by(|(_, a), (_, b)| {
         let key = |finding: &Finding| (!finding.ongoing, std::cmp::Reverse(finding.lint));
         let newest_first = b.first_seen.cmp(&a.first_seen);
         key(a)
@@ -78,20 +90,17 @@ pub(super) fn findings(engine: &Engine) -> Vec<Finding> {
     findings
 }
 
-/// What is to be announced, by lint and site.
-pub(super) fn found(engine: &Engine) -> impl Iterator<Item = (Lint, SiteId)> {
-    let stalls = engine
-        .stalls
-        .sites()
-        .map(|(site, _)| (Lint::StalledPoll, site));
-    let leaks = leaks(engine).map(|(site, _)| (Lint::LeakingSite, site));
+/// What is to be announced.
+pub(super) fn found(engine: &Engine) -> impl Iterator<Item = About> {
+    let stalls = stall::settled().into_iter().map(About::Stall);
+    let leaks = leaks(engine).map(|(site, _)| About::Site(Lint::LeakingSite, site));
     // One that has ended is news if it comes back.
     let retained = retained(engine)
         .filter(|(_, verdict)| verdict.ongoing)
-        .map(|(site, _)| (Lint::RetainedBytes, site));
+        .map(|(site, _)| About::Site(Lint::RetainedBytes, site));
     let zombies = zombies(engine)
         .filter(|(_, verdict)| verdict.ongoing)
-        .map(|(site, _)| (Lint::ZombieTask, site));
+        .map(|(site, _)| About::Site(Lint::ZombieTask, site));
     stalls.chain(leaks).chain(retained).chain(zombies)
 }
 
@@ -121,8 +130,8 @@ fn finding<E>(
     verdict: &Verdict<E>,
     message: String,
     evidence: Evidence,
-) -> Finding {
-    Finding {
+) -> (About, Finding) {
+    let finding = Finding {
         lint,
         place: location(site).to_string(),
         message,
@@ -131,7 +140,8 @@ fn finding<E>(
         last_seen: verdict.last_seen,
         ongoing: verdict.ongoing,
         evidence,
-    }
+    };
+    (About::Site(lint, site), finding)
 }
 
 fn finding_site(site: SiteId) -> FindingSite {
@@ -141,28 +151,44 @@ fn finding_site(site: SiteId) -> FindingSite {
     }
 }
 
+/// ```text
+/// task 812 waits for the network (recvfrom) here and blocks the event loop for 1.20 s;
+/// 14 stalls in all, the longest 1.20 s
+///
+/// a worker waited for the network (recvfrom) here: 14 stalls of the event loop, the
+/// longest 1.20 s (task 812), 3.24 s in total
+/// ```
 fn stall_message(stall: &StallEvidence) -> String {
     let worst = format::duration(stall.worst);
+    let stalls = |of| format::plural(stall.stalls, &format!("stall{of}"), &format!("stalls{of}"));
+    let here = match (&stall.line, stall.sites.is_empty()) {
+        (Some(_), _) => " here",
+        (None, false) => " in a task spawned here",
+        (None, true) => "",
+    };
+    let kind = stall.cause.kind;
+    let call = stall.cause.syscall.as_ref();
+    let call = call.map_or_else(String::new, |call| format!(" ({call})"));
     match stall.running.first() {
         Some(running) => format!(
-            "a task spawned here blocks the event loop: {} has been in one poll for {}, \
-             {} in all, the longest {worst}",
-            task(running.task),
+            "{} {}{call}{here} and blocks the event loop for {}; {} in all, the longest {worst}",
+            running
+                .task
+                .map_or_else(|| "block_on".to_owned(), |task| format!("task {task}")),
+            kind.doing(),
             format::duration(running.running_for),
-            format::plural(stall.stalls, "stall", "stalls"),
+            stalls(""),
         ),
         None => format!(
-            "tasks spawned here blocked the event loop: {}, the longest {worst} ({}), \
-             {} in total",
-            format::plural(stall.stalls, "stall", "stalls"),
-            task(stall.worst_task),
+            "a worker {}{call}{here}: {}, the longest {worst}{}, {} in total",
+            kind.did(),
+            stalls(" of the event loop"),
+            stall
+                .worst_task
+                .map_or_else(String::new, |task| format!(" (task {task})")),
             format::duration(stall.total),
         ),
     }
-}
-
-fn task(task: Option<TaskId>) -> String {
-    task.map_or_else(|| "no task".to_owned(), |task| format!("task {task}"))
 }
 
 fn leak_message(leak: &LeakEvidence) -> String {
@@ -228,20 +254,4 @@ fn zombie_message(zombies: &ZombieEvidence, ongoing: bool) -> String {
         "{tasks} not freed, with {bytes}, and ever more: somebody keeps a JoinHandle or a JoinSet \
          that is not awaited, an AbortHandle or a waker; the first finished {oldest} ago"
     )
-}
-
-/// Where a site is, for a snapshot.
-pub(crate) fn location(site: SiteId) -> Location {
-    match SITES.location(site) {
-        Some(location) => Location {
-            file: location.file().to_owned(),
-            line: location.line(),
-            column: location.column(),
-        },
-        None => Location {
-            file: "(all other sites)".to_owned(),
-            line: 0,
-            column: 0,
-        },
-    }
 }

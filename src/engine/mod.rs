@@ -1,9 +1,9 @@
 //! The aggregation engine: samples, history, findings.
 //!
 //! It runs on an OS thread of its own, not as a task, so it goes on while every
-//! worker is frozen. Its clockwork has three wheels: a *look* at the workers
-//! for stalls (every half threshold), a *sample* of all counters, and a *step*
-//! of history, after which leaks are judged.
+//! worker is frozen. Its clockwork has two wheels: a *sample* of all counters, and a
+//! *step* of history, after which leaks are judged. Stalls are judged elsewhere, by the
+//! [watchdog](crate::stall), which must not wait for anything done here.
 //!
 //! What judges never reads a clock: it is driven with the time and with what was
 //! counted, by the thread here or by hand in a test.
@@ -19,7 +19,6 @@ mod memory_past;
 mod not_measured;
 mod picture;
 mod retained_bytes;
-mod stalled_poll;
 mod task_list;
 mod verdict;
 mod zombie_task;
@@ -31,43 +30,32 @@ use std::time::Duration;
 use crate::config::ConfigError;
 use crate::heap;
 use crate::probe::clock::clock;
-use crate::probe::registry::{self, Sample, Watched};
+use crate::probe::registry::{self, Sample};
 use crate::probe::sched;
-use crate::snapshot::{Finding, Lint, SiteId, Snapshot, TaskSelection};
+use crate::snapshot::{Evidence, Finding, SiteId, Snapshot, TaskSelection};
+use crate::stall;
 
+use findings::About;
 use history::ProcessPast;
 use idle_tasks::Asked;
 use leaking_site::SitePast;
 use memory::Memory;
 use memory_lints::Known;
 use memory_past::MemoryPast;
-use stalled_poll::{Reading, StalledPoll, Threads};
-
-#[cfg(feature = "heap-profile")]
-pub(crate) use findings::location;
 
 /// Time between two samples of all counters.
 const SAMPLE: Duration = Duration::from_millis(100);
 
-/// Bounds of the time between two looks at the workers.
-const LOOK: std::ops::RangeInclusive<Duration> =
-    Duration::from_millis(1)..=Duration::from_millis(50);
-
 static ENGINE: LazyLock<Mutex<Engine>> = LazyLock::new(|| Mutex::new(Engine::default()));
 
-/// Whether the system keeps accounts of threads; asked once, since a reading may
-/// also fail for want of file descriptors.
-static ACCOUNTS: LazyLock<bool> =
-    LazyLock::new(|| sched::current_tid().and_then(sched::stat).is_some());
-
-/// Wakes the thread when a runtime is built.
+/// Wakes the thread when there is news.
 static WAKE: Condvar = Condvar::new();
 
 fn engine() -> MutexGuard<'static, Engine> {
     ENGINE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Starts the engine's threads, once, and tells them of a new runtime.
+/// Starts the engine's threads, once.
 pub(crate) fn start() {
     static STARTED: OnceLock<bool> = OnceLock::new();
     let started = *STARTED.get_or_init(|| {
@@ -93,13 +81,15 @@ pub(crate) fn start() {
             }),
         )
     });
-    let mut engine = engine();
-    if started {
-        engine.woken = true;
-        WAKE.notify_one();
-    } else {
-        engine.no_thread = true;
+    if !started {
+        engine().no_thread = true;
     }
+}
+
+/// Tells the engine's thread that a line stalls that did not before.
+pub(crate) fn stalls_anew() {
+    engine().woken = true;
+    WAKE.notify_one();
 }
 
 /// Keeps settings that were not accepted for the reports, and logs each once.
@@ -152,7 +142,6 @@ pub fn snapshot(tasks: TaskSelection) -> Snapshot {
     let now = clock().now();
     engine.sample(now);
     engine.memory.read(now);
-    engine.look(now);
     picture::take(&engine, now, tasks)
 }
 
@@ -167,9 +156,7 @@ fn run(log: &mpsc::Sender<Finding>) {
             // Its receiver lives as long as the process.
             let _ = log.send(finding);
         }
-        let pause = engine.pause();
-        let sleep = (now + pause).saturating_sub(clock().now());
-        // A runtime that is built meanwhile may want shorter pauses.
+        let sleep = (now + SAMPLE).saturating_sub(clock().now());
         drop(WAKE.wait_timeout_while(engine, sleep, |engine| !engine.woken));
         // Not in the lock: it waits for the loader where a library is being loaded.
         #[cfg(feature = "heap-profile")]
@@ -183,14 +170,36 @@ fn run(log: &mpsc::Sender<Finding>) {
 // It comes out of a channel, by value.
 #[allow(clippy::needless_pass_by_value)]
 fn announce(finding: Finding) {
-    let log = || {
-        tracing::warn!(
+    let site = finding.site.as_ref().map(|site| site.location.to_string());
+    let log = || match &finding.evidence {
+        Evidence::Stall(stall) => {
+            let line = stall.line.as_ref();
+            let running = stall.running.first();
+            tracing::warn!(
+                target: "tokio_plumber",
+                lint = finding.lint.name(),
+                place = %finding.place,
+                cause = %stall.cause,
+                function = line.map(|line| line.function.as_str()),
+                file = line.and_then(|line| line.file.as_deref()),
+                line = line.and_then(|line| line.line),
+                site,
+                task = stall.worst_task.map(|task| task.0),
+                worst_ms = stall.worst.as_secs_f64() * 1e3,
+                on = running.and_then(|running| running.target.as_deref()),
+                spans = running.map(|running| running.spans.join(" > ")),
+                "{}",
+                finding.message
+            );
+        }
+        _ => tracing::warn!(
             target: "tokio_plumber",
             lint = finding.lint.name(),
             place = %finding.place,
+            site,
             "{}",
             finding.message
-        );
+        ),
     };
     let _ = panic::catch_unwind(AssertUnwindSafe(log));
 }
@@ -201,24 +210,20 @@ pub(crate) struct Engine {
     sample: Sample,
     sampled_at: Option<Duration>,
     stepped_at: Option<Duration>,
-    watched: Vec<Watched>,
-    /// Shortest stall threshold of a live runtime.
-    threshold: Option<Duration>,
     process: ProcessPast,
     /// By site id.
     sites: Vec<SitePast>,
-    stalls: StalledPoll,
     memory: Memory,
     memory_past: MemoryPast,
     /// Findings that were logged.
-    announced: Vec<(Lint, SiteId)>,
+    announced: Vec<About>,
     config_errors: Vec<ConfigError>,
     #[cfg(feature = "heap-profile")]
     heap_profile_error: Option<crate::heap_profile::StartError>,
     /// Runtimes that were built without instrumentation.
     bare_runtimes: u64,
     cpu: Option<Duration>,
-    /// A runtime was built since the last tick.
+    /// There is news since the last tick.
     woken: bool,
     no_thread: bool,
 }
@@ -226,35 +231,19 @@ pub(crate) struct Engine {
 impl Engine {
     /// Does what is due at `now` and returns the findings that are new.
     fn tick(&mut self, now: Duration) -> Vec<Finding> {
-        self.look(now);
         if self.sampled_at.is_none_or(|at| now >= at + SAMPLE) {
             // Snapshots sample, too, but must not slow this rhythm down.
             self.sampled_at = Some(now);
             self.sample(now);
             self.memory.read_if_due(now, SAMPLE, floors::STEP);
             self.memory_past.observe(&self.memory);
-            self.cpu = sched::thread_cpu();
+            self.cpu = sched::thread_cpu().map(|cpu| cpu + stall::own_time());
             self.process.observe(now, &self.sample.totals, self.cpu);
             if self.stepped_at.is_none_or(|at| now >= at + floors::STEP) {
                 self.step(now);
             }
         }
-        self.news()
-    }
-
-    /// How long to pause until the next tick.
-    fn pause(&self) -> Duration {
-        let half = self
-            .threshold
-            .map_or(*LOOK.end(), |threshold| threshold / 2);
-        half.clamp(*LOOK.start(), *LOOK.end())
-    }
-
-    /// Looks at what every worker polls right now.
-    fn look(&mut self, now: Duration) {
-        self.threshold = registry::watch(&mut self.watched);
-        self.stalls.wall_clock_only = !*ACCOUNTS;
-        self.stalls.look(now, &self.watched, &mut OwnThreads);
+        self.news(now)
     }
 
     /// Reads all counters.
@@ -305,7 +294,7 @@ impl Engine {
     }
 
     /// Findings that were never announced.
-    fn news(&mut self) -> Vec<Finding> {
+    fn news(&mut self, now: Duration) -> Vec<Finding> {
         let mut fresh: Vec<_> = findings::found(self).collect();
         // One that is gone is news if it comes back.
         self.announced.retain(|known| fresh.contains(known));
@@ -313,30 +302,11 @@ impl Engine {
         if fresh.is_empty() {
             return Vec::new();
         }
-        self.announced.extend(&fresh);
-        let mut findings = findings::findings(self);
-        findings.retain(|finding| {
-            let site = finding.site.as_ref();
-            site.is_some_and(|site| fresh.contains(&(finding.lint, site.id)))
-        });
-        findings
-    }
-}
-
-/// The threads of this process.
-struct OwnThreads;
-
-impl Threads for OwnThreads {
-    fn account(&mut self, watched: &Watched) -> Option<Reading> {
-        let stat = sched::stat(watched.tid?)?;
-        Some(Reading {
-            stat,
-            read_by: clock().now(),
-        })
-    }
-
-    fn drives_worker(&mut self, watched: &Watched) -> Option<bool> {
-        registry::drives_worker(watched.runtime, watched.thread)
+        let mut findings = findings::findings(self, now);
+        findings.retain(|(about, _)| fresh.contains(about));
+        self.announced
+            .extend(findings.iter().map(|(about, _)| *about));
+        findings.into_iter().map(|(_, finding)| finding).collect()
     }
 }
 

@@ -6,6 +6,7 @@ use crate::heap::Accounting;
 use crate::probe::registry::RuntimeEntry;
 use crate::probe::sites::{MAX_SITES, SITES};
 use crate::snapshot::{Flavor, NotMeasured};
+use crate::stall;
 
 /// The list, for a snapshot.
 pub(super) fn not_measured(engine: &Engine) -> Vec<NotMeasured> {
@@ -49,7 +50,8 @@ impl List {
         } else {
             self.add(
                 "the future given to block_on, and tasks of a LocalSet",
-                "Tokio runs no task hooks for them",
+                "Tokio runs no task hooks for them; their stalls show on single-threaded \
+                 runtimes of tokio_plumber::runtime",
             );
         }
         if engine.bare_runtimes > 0 {
@@ -101,27 +103,45 @@ impl List {
                  stall; tokio_plumber::runtime::Builder tells",
             );
         }
-        if engine.stalls.unjudged() > 0 {
-            let were = format::plural(engine.stalls.unjudged(), "was", "were");
+        self.add_stalls();
+        if engine.no_thread {
             self.add(
-                "some slow polls",
-                format!(
-                    "{were} not judged, because the engine's thread did not get to run in time"
-                ),
+                "findings and history",
+                "the engine's thread could not be started; they are as of the last snapshots only",
             );
         }
-        if !*super::ACCOUNTS {
+    }
+}
+
+impl List {
+    fn add_stalls(&mut self) {
+        let condition = stall::condition();
+        if condition.unjudged > 0 {
+            let were = format::plural(condition.unjudged, "was", "were");
+            self.add(
+                "some slow polls",
+                format!("{were} not judged, because the watchdog did not get to run in time"),
+            );
+        }
+        for why in condition.no_stacks {
+            self.add("the lines of some stalls", why);
+        }
+        if condition.forgotten > 0 {
+            let were = format::plural(condition.forgotten, "was", "were");
+            self.add(
+                "some stalls",
+                format!("{were} forgotten, because more lines stall than are kept apart"),
+            );
+        }
+        if condition.no_accounts {
             self.add(
                 "time without a processor",
                 "this system keeps no account of it; a stall is judged by the wall clock, and may \
                  be a busy machine's fault",
             );
         }
-        if engine.no_thread {
-            self.add(
-                "findings and history",
-                "the engine's thread could not be started; they are as of the last snapshots only",
-            );
+        if condition.no_thread {
+            self.add("stalls", "the watchdog's threads could not be started");
         }
     }
 }

@@ -3,13 +3,13 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use super::findings::location;
 use super::memory::{Memory, shown};
 use super::{Engine, findings, not_measured, task_list};
 use crate::heap::{self, Accounting};
 use crate::probe::clock::clock;
 use crate::probe::latency::{BUCKETS, upper_bound};
 use crate::probe::registry::{self, WorkerFacts};
+use crate::probe::sites::location;
 use crate::snapshot::{
     CurrentPoll, Evidence, FORMAT_VERSION, Finding, HeapAccounting, PollLatency, Process, Runtime,
     Site, SiteId, Snapshot, TaskSelection, Worker,
@@ -31,7 +31,8 @@ const GROWTH_STEPS: usize = 10;
 /// Takes the picture.
 pub(super) fn take(engine: &Engine, now: Duration, selection: TaskSelection) -> Snapshot {
     let (tasks, tasks_omitted) = task_list::tasks(now, selection);
-    let findings = findings::findings(engine);
+    let findings = findings::findings(engine, now);
+    let findings: Vec<Finding> = findings.into_iter().map(|(_, finding)| finding).collect();
     let mut workers: Vec<Worker> = registry::workers()
         .iter()
         .map(|facts| worker(now, facts))

@@ -77,8 +77,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::hint::black_box;
 
-use crate::engine;
 use crate::heap::{self, profile};
+use crate::probe::sites;
 use crate::snapshot::{Location, SiteId, TaskId};
 use crate::stacks::Symbols;
 
@@ -357,7 +357,7 @@ fn stack(key: &Key, tasks: HashMap<Option<TaskId>, Sums>, symbols: &mut Symbols)
     frames.drain(..allocators::own(&frames));
     Stack {
         owner: match key.owner {
-            Booked::Site(site) => Owner::Site(engine::location(site)),
+            Booked::Site(site) => Owner::Site(sites::location(site)),
             Booked::Base(base) if base == heap::Base::BlockingPool as u8 => Owner::BlockingPool,
             Booked::Base(base) if base == heap::Base::Plumber as u8 => Owner::Plumber,
             Booked::Base(_) => Owner::NoTask,

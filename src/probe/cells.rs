@@ -81,6 +81,15 @@ pub(crate) struct Polling {
     pub(crate) ticks: u64,
 }
 
+/// A time outside of polls as the watchdog reads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Between {
+    /// Since the epoch.
+    pub(crate) since: Duration,
+    /// The same in ticks.
+    pub(crate) ticks: u64,
+}
+
 /// A finished slow poll as the engine reads it; times since the epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FinishedSlowPoll {
@@ -136,8 +145,28 @@ impl Cell {
 
     /// Withdraws the poll that ended.
     #[inline]
-    pub(crate) fn leave(&self) {
-        self.current.leave();
+    pub(crate) fn leave(&self, now: u64) {
+        self.current.leave(now);
+    }
+
+    /// Publishes that the thread enters `block_on`.
+    pub(crate) fn enter_block_on(&self, now: u64) {
+        self.current.enter_block_on(now);
+    }
+
+    /// Publishes that the thread leaves `block_on`.
+    pub(crate) fn leave_block_on(&self) {
+        self.current.leave_block_on();
+    }
+
+    /// Publishes that the thread runs, after it was parked.
+    pub(crate) fn run(&self, now: u64) {
+        self.current.run(now);
+    }
+
+    /// Publishes that the thread is about to park.
+    pub(crate) fn park(&self) {
+        self.current.park();
     }
 
     /// Counts a poll; `site` are the counters that it belongs to, in this cell.
@@ -171,6 +200,22 @@ impl Cell {
             since: clock().since_epoch(start),
             ticks: start,
         })
+    }
+
+    /// Since when the thread has been running outside of polls; `None` in a poll, while it
+    /// is parked, and where nobody says that it is in `block_on`.
+    pub(crate) fn between(&self) -> Option<Between> {
+        let ticks = self.current.between()?;
+        Some(Between {
+            since: clock().since_epoch(ticks),
+            ticks,
+        })
+    }
+
+    /// Whether the poll that [started](Polling::ticks) then is still in progress.
+    /// A signal's handler may ask on the thread itself.
+    pub(crate) fn is_polling_since(&self, ticks: u64) -> bool {
+        self.current.is_since(ticks)
     }
 
     /// The latest slow poll; `None` before the first, or while it is written.
@@ -248,7 +293,8 @@ impl Cell {
 
     /// Forgets everything; only while nobody leases the cell.
     pub(crate) fn reset(&self) {
-        self.current.leave();
+        self.current.leave(0);
+        self.current.leave_block_on();
         self.slow.reset();
         self.latency.reset();
         for (_, site) in self.sites() {

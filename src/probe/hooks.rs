@@ -34,6 +34,16 @@ pub(crate) struct UserHooks {
     pub(crate) terminate: Option<Hook>,
 }
 
+/// A hook of the user's that is about a thread.
+pub(crate) type ThreadHook = Arc<dyn Fn() + Send + Sync>;
+
+/// The user's own hooks around a thread's sleep.
+#[derive(Clone, Default)]
+pub(crate) struct UserThreadHooks {
+    pub(crate) park: Option<ThreadHook>,
+    pub(crate) unpark: Option<ThreadHook>,
+}
+
 /// Sets all four hooks of `builder`.
 pub(crate) fn install(builder: &mut Builder, recorder: &Arc<Recorder>, user: &UserHooks) {
     let ours = Arc::clone(recorder);
@@ -72,6 +82,38 @@ pub(crate) fn install(builder: &mut Builder, recorder: &Arc<Recorder>, user: &Us
     };
 }
 
+/// Sets the hooks around a thread's sleep: the user's, and ours where there is a
+/// recorder to tell.
+pub(crate) fn install_parking(
+    builder: &mut Builder,
+    recorder: Option<&Arc<Recorder>>,
+    user: &UserThreadHooks,
+) {
+    // What the user's hooks do is done while the thread runs.
+    let (ours, theirs) = (recorder.cloned(), user.park.clone());
+    if ours.is_some() || theirs.is_some() {
+        builder.on_thread_park(move || {
+            if let Some(theirs) = &theirs {
+                theirs();
+            }
+            if let Some(ours) = &ours {
+                ours.thread_parks();
+            }
+        });
+    }
+    let (ours, theirs) = (recorder.cloned(), user.unpark.clone());
+    if ours.is_some() || theirs.is_some() {
+        builder.on_thread_unpark(move || {
+            if let Some(ours) = &ours {
+                ours.thread_runs();
+            }
+            if let Some(theirs) = &theirs {
+                theirs();
+            }
+        });
+    }
+}
+
 /// Takes all hooks out of a builder, and with them what keeps the recorder: a
 /// builder that outlives its runtime must not keep it from ending.
 pub(crate) fn clear(builder: &mut Builder) {
@@ -79,7 +121,9 @@ pub(crate) fn clear(builder: &mut Builder) {
         .on_task_spawn(|_| {})
         .on_before_task_poll(|_| {})
         .on_after_task_poll(|_| {})
-        .on_task_terminate(|_| {});
+        .on_task_terminate(|_| {})
+        .on_thread_park(|| {})
+        .on_thread_unpark(|| {});
 }
 
 /// Sets the user's hooks alone.

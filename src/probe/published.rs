@@ -13,6 +13,11 @@ pub(crate) struct CurrentPoll {
     since: AtomicU64,
     task: AtomicU64,
     site: AtomicU32,
+    /// Since when the thread has been running outside of polls, in ticks; zero while it
+    /// is parked. Means nothing during a poll, and outside of `block_on`.
+    between: AtomicU64,
+    /// How many calls of `block_on` the thread is in that tell so.
+    block_on: AtomicU32,
 }
 
 /// A task, where it was spawned, and two moments in ticks.
@@ -38,8 +43,54 @@ impl CurrentPoll {
 
     /// Writer: the poll has ended.
     #[inline]
-    pub(crate) fn leave(&self) {
-        self.since.store(0, Relaxed);
+    pub(crate) fn leave(&self, now: u64) {
+        self.between.store(now, Relaxed);
+        // Release: a reader that sees no poll sees since when.
+        self.since.store(0, Release);
+    }
+
+    /// Writer: the thread enters `block_on`.
+    pub(crate) fn enter_block_on(&self, now: u64) {
+        self.between.store(now, Relaxed);
+        let depth = self.block_on.load(Relaxed);
+        self.block_on.store(depth + 1, Release);
+    }
+
+    /// Writer: the thread leaves `block_on`.
+    pub(crate) fn leave_block_on(&self) {
+        let depth = self.block_on.load(Relaxed);
+        self.block_on.store(depth.saturating_sub(1), Release);
+    }
+
+    /// Writer: the thread runs, after it was parked.
+    pub(crate) fn run(&self, now: u64) {
+        self.between.store(now, Relaxed);
+    }
+
+    /// Writer: the thread is about to park.
+    pub(crate) fn park(&self) {
+        self.between.store(0, Relaxed);
+    }
+
+    /// Reader: since when the thread has been running outside of polls, in `block_on`, in
+    /// ticks.
+    pub(crate) fn between(&self) -> Option<u64> {
+        if self.since.load(Acquire) != 0 || self.block_on.load(Acquire) == 0 {
+            return None;
+        }
+        let between = self.between.load(Relaxed);
+        (between != 0).then_some(between)
+    }
+
+    /// Reader: whether the poll that started then is still in progress, or the time
+    /// outside of polls that did. What was read of its thread before this says so belongs
+    /// to it.
+    pub(crate) fn is_since(&self, ticks: u64) -> bool {
+        fence(Acquire);
+        match self.since.load(Relaxed) {
+            0 => self.block_on.load(Relaxed) > 0 && self.between.load(Relaxed) == ticks,
+            since => since == ticks,
+        }
     }
 
     /// Whether there is one.

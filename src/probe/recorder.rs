@@ -16,6 +16,7 @@ use crate::snapshot::{RuntimeId, TaskId};
 
 /// Records the events of one runtime; shared by its hooks, and by every task
 /// of it that is not freed yet.
+#[derive(Debug)]
 pub(crate) struct Recorder {
     runtime: RuntimeId,
     clock: &'static Clock,
@@ -157,7 +158,7 @@ impl Recorder {
         if slot.is_some() {
             heap::leave();
         }
-        cell.leave();
+        cell.leave(now);
         cell.count_poll(counters, took);
         if record.id() == id {
             record.poll_ended(since, now, took);
@@ -199,6 +200,28 @@ impl Recorder {
                 cell.count_poll(others, 0);
             }
         });
+    }
+
+    /// The thread enters `block_on`.
+    pub(crate) fn block_on_starts(&self) {
+        let now = self.clock.ticks();
+        with_seat(|seat| seat.with_cell(self.runtime, |cell| cell.enter_block_on(now)));
+    }
+
+    /// The thread leaves `block_on`.
+    pub(crate) fn block_on_ended(&self) {
+        with_seat(|seat| seat.with_cell(self.runtime, Cell::leave_block_on));
+    }
+
+    /// The thread is not parked any more.
+    pub(crate) fn thread_runs(&self) {
+        let now = self.clock.ticks();
+        with_seat(|seat| seat.with_cell(self.runtime, |cell| cell.run(now)));
+    }
+
+    /// The thread is about to park.
+    pub(crate) fn thread_parks(&self) {
+        with_seat(|seat| seat.with_cell(self.runtime, Cell::park));
     }
 
     /// A task completed, panicked or was cancelled, within a poll or outside.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::runtime::RuntimeMetrics;
 
-use super::cells::{Cell, FinishedSlowPoll, Polling, SiteTotals, Totals};
+use super::cells::{Between, Cell, FinishedSlowPoll, Polling, SiteTotals, Totals};
 use super::clock::clock;
 use super::latency::BUCKETS;
 use super::sched;
@@ -116,14 +116,26 @@ pub(crate) fn set_metrics(id: RuntimeId, metrics: &Arc<RuntimeMetrics>) {
 /// worker on.
 #[cfg(tokio_unstable)]
 pub(crate) fn drives_worker(id: RuntimeId, thread: ThreadId) -> Option<bool> {
+    let metrics = metrics(id)?;
+    Some((0..metrics.num_workers()).any(|n| metrics.worker_thread_id(n) == Some(thread)))
+}
+
+/// A figure that changes with every turn of the loop that `block_on` is on a
+/// single-threaded runtime: the time that its worker was busy, which Tokio adds up at the
+/// end of each. `None` if that is not known.
+pub(crate) fn turns(id: RuntimeId) -> Option<u64> {
+    let busy = metrics(id)?.worker_total_busy_duration(0);
+    u64::try_from(busy.as_nanos()).ok()
+}
+
+/// The runtime's own account of itself. It may turn out to be the runtime's last handle,
+/// whose end takes the registry's lock: not to be dropped under that.
+fn metrics(id: RuntimeId) -> Option<Arc<RuntimeMetrics>> {
     let metrics = {
         let mut registry = registry();
         registry.runtime(id)?.metrics.clone()
     };
-    // Not in the lock: this may turn out to be the runtime's last handle, whose
-    // end takes the lock.
-    let metrics = metrics.upgrade()?;
-    Some((0..metrics.num_workers()).any(|n| metrics.worker_thread_id(n) == Some(thread)))
+    metrics.upgrade()
 }
 
 /// Tokio does not tell.
@@ -167,10 +179,10 @@ pub(crate) fn lease(runtime: RuntimeId) -> &'static Cell {
     let current = thread::current();
     let name = current.name().unwrap_or_default().to_owned();
     let tid = sched::current_tid();
+    let stack = stacks::own_bounds();
     let mut registry = registry();
-    let stall_threshold = registry
-        .runtime(runtime)
-        .and_then(|entry| entry.facts.stall_threshold);
+    let facts = registry.runtime(runtime).map(|entry| &entry.facts);
+    let stall_threshold = facts.and_then(|facts| facts.stall_threshold);
     // A cell is never freed, since other threads read it without a lock; it is
     // handed on instead.
     let cell = registry
@@ -182,7 +194,7 @@ pub(crate) fn lease(runtime: RuntimeId) -> &'static Cell {
         index: None,
         name,
         tid,
-        stack: stacks::own_bounds(),
+        stack,
         id: current.id(),
     };
     registry.leases.push(Lease {
@@ -202,6 +214,13 @@ pub(crate) fn release(runtime: RuntimeId, cell: &'static Cell) {
         .position(|lease| lease.thread.runtime == runtime && std::ptr::eq(lease.cell, cell));
     if let Some(at) = at {
         registry.take_back(at);
+    }
+}
+
+impl Lease {
+    /// Whether its thread polls, or has polled.
+    fn is_of_worker(&self) -> bool {
+        self.cell.has_polled() || self.cell.between().is_some()
     }
 }
 
@@ -232,7 +251,7 @@ impl Registry {
         {
             let id = lease.thread.runtime;
             let runtime = self.runtimes.iter_mut().find(|entry| entry.id == id);
-            if let Some(runtime) = runtime.filter(|_| lease.cell.has_polled()) {
+            if let Some(runtime) = runtime.filter(|_| lease.is_of_worker()) {
                 lease.thread.index = Some(runtime.workers);
                 runtime.workers += 1;
             }
@@ -274,6 +293,8 @@ pub(crate) struct Watched {
     pub(crate) cell: &'static Cell,
     pub(crate) threshold: Duration,
     pub(crate) polling: Option<Polling>,
+    /// It runs outside of polls.
+    pub(crate) between: Option<Between>,
     pub(crate) slow: Option<FinishedSlowPoll>,
 }
 
@@ -334,6 +355,7 @@ pub(crate) fn watch(watched: &mut Vec<Watched>) -> Option<Duration> {
             cell: lease.cell,
             threshold: lease.stall_threshold?,
             polling: lease.cell.polling(),
+            between: lease.cell.between(),
             slow: lease.cell.slow_poll(),
         })
     }));

@@ -12,7 +12,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use crate::lockfree::index::{Index, IndexWriter, Lookup};
 use crate::lockfree::slab::Slab;
 use crate::lockfree::sync::{Acquire, AtomicPtr, AtomicU32, Relaxed, Release};
-use crate::snapshot::SiteId;
+use crate::snapshot::{self, SiteId};
 
 /// How many spawn sites are told apart; what comes later is counted together
 /// under [`OTHERS`].
@@ -23,6 +23,22 @@ pub(crate) const OTHERS: SiteId = SiteId(0);
 
 /// All spawn sites of the process.
 pub(crate) static SITES: SiteTable = SiteTable::new();
+
+/// Where a site is, for a snapshot.
+pub(crate) fn location(site: SiteId) -> snapshot::Location {
+    match SITES.location(site) {
+        Some(location) => snapshot::Location {
+            file: location.file().to_owned(),
+            line: location.line(),
+            column: location.column(),
+        },
+        None => snapshot::Location {
+            file: "(all other sites)".to_owned(),
+            line: 0,
+            column: 0,
+        },
+    }
+}
 
 /// See the [module](self).
 pub(crate) struct SiteTable {

@@ -1,8 +1,9 @@
 //! Folded stacks of stalls: a line each, as flame graph tools read them.
 
-use std::fmt::Write as _;
+use std::time::Duration;
 
 use crate::snapshot::{Evidence, Finding, Snapshot, StallEvidence, StallStack};
+use crate::stacks::folded;
 
 /// Writes the stacks of all stalls as flame graph tools take them (`inferno-flamegraph`,
 /// `flamegraph.pl`, speedscope): where the event loop was blocked, and for how long.
@@ -37,38 +38,32 @@ pub fn folded(snapshot: &Snapshot) -> String {
 }
 
 fn no_stack(lines: &mut String, finding: &Finding, stall: &StallEvidence) {
-    push(lines, &format!("stall: {}", stall.cause));
-    lines.push(';');
-    push(lines, &format!("[{}]", finding.place));
-    // Writing into a string cannot fail, here and below.
-    let _written = writeln!(lines, " {}", stall.total.as_micros());
+    let names = [
+        format!("stall: {}", stall.cause),
+        format!("[{}]", finding.place),
+    ];
+    write(lines, &names, stall.total);
 }
 
 fn one(lines: &mut String, stall: &StallEvidence, stack: &StallStack) {
-    push(lines, &format!("stall: {}", stall.cause));
+    let mut names = vec![format!("stall: {}", stall.cause)];
     if stack.truncated {
-        lines.push_str(";[…]");
+        names.push("[…]".to_owned());
     }
     for (at, frame) in stack.frames.iter().enumerate().rev() {
-        lines.push(';');
-        push(lines, &frame.line.function);
-        if stack.blamed == Some(at)
-            && let Some(place) = frame.line.short_place()
-        {
-            push(lines, &format!(" ({place})"));
-        }
+        let place = frame
+            .line
+            .short_place()
+            .filter(|_| stack.blamed == Some(at));
+        let place = place.map_or_else(String::new, |place| format!(" ({place})"));
+        names.push(format!("{}{place}", frame.line.function));
     }
-    let _written = writeln!(lines, " {}", stack.held.as_micros());
+    write(lines, &names, stack.held);
 }
 
-/// A name may hold what separates names.
-// joined with stacks::folded on merge
-fn push(line: &mut String, name: &str) {
-    line.extend(name.chars().map(|c| match c {
-        ';' => ':',
-        c if c.is_control() => ' ',
-        c => c,
-    }));
+fn write(lines: &mut String, names: &[String], held: Duration) {
+    let us = u64::try_from(held.as_micros()).unwrap_or(u64::MAX);
+    folded::line(lines, names.iter().map(String::as_str), us);
 }
 
 #[cfg(test)]

@@ -45,7 +45,7 @@ pub(super) fn write(
     }
     if stall.not_sampled > 0 {
         let many = plural(stall.not_sampled, "stall", "stalls");
-        let says = format!("{many}, to keep the cost down");
+        let says = format!("{many}, over before they were looked at, or too many");
         lines.push(labelled("not sampled", &says));
     }
     let more = lines.len().saturating_sub(LINES);

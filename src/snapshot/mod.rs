@@ -171,6 +171,11 @@ pub enum Flavor {
 }
 
 impl Flavor {
+    /// Whether one thread does everything.
+    pub(crate) fn is_single_threaded(self) -> bool {
+        matches!(self, Self::CurrentThread | Self::Local)
+    }
+
     /// The name used in Tokio's macros, such as `multi_thread`.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -38,8 +38,8 @@ pub struct StallEvidence {
     pub stacks: Vec<StallStack>,
     /// Samples whose stacks are not listed, because there were too many.
     pub samples_omitted: u64,
-    /// Stalls of which no sample was taken, to keep the cost down. Only where `line` is
-    /// not known: those of a spawn site together.
+    /// Stalls of which no sample was taken: they were over too soon, or there were too many
+    /// to look at all. Only where `line` is not known: those of a spawn site together.
     pub not_sampled: u64,
     /// Why there is no stack, where that is so.
     pub no_stack: Option<String>,
@@ -117,6 +117,23 @@ impl StallKind {
             Self::Child => "waits for a child process",
             Self::Memory => "waits for memory",
             Self::Syscall => "is blocked in a system call",
+        }
+    }
+
+    /// The same when it is over, such as `waited for a lock`.
+    pub fn did(self) -> &'static str {
+        match self {
+            Self::Unknown => "was held",
+            Self::Cpu => "computed",
+            Self::Lock => "waited for a lock",
+            Self::Wait => "waited for another thread",
+            Self::Sleep => "slept",
+            Self::Socket => "waited for the network",
+            Self::File => "waited for a file",
+            Self::Pipe => "waited for a pipe",
+            Self::Child => "waited for a child process",
+            Self::Memory => "waited for memory",
+            Self::Syscall => "was blocked in a system call",
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::lockfree::index::Lookup;
 /// requests, innermost is what they do.
 const SHOWN: usize = 8;
 
-/// Spans that a thread is in. Displayed as `request{id=17 path=/upload} > parse{len=4096}`.
+/// Spans that a thread is in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Active {
     /// Outermost first.
@@ -57,21 +57,17 @@ pub(crate) fn active(thread: ThreadId) -> Option<Active> {
     Some(active)
 }
 
-impl fmt::Display for Active {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (place, span) in self.spans.iter().enumerate() {
-            if place > 0 {
-                f.write_str(" > ")?;
-            }
-            if place == SHOWN && self.skipped > 0 {
-                write!(f, "… {} more … > ", self.skipped)?;
-            }
-            write!(f, "{span}")?;
+impl Active {
+    /// The spans as text, and how many are left out where they are.
+    pub(crate) fn told(&self) -> Vec<String> {
+        let mut told: Vec<_> = self.spans.iter().map(ToString::to_string).collect();
+        if self.skipped > 0 {
+            told.insert(SHOWN, format!("… {} more …", self.skipped));
         }
         if self.deeper > 0 {
-            write!(f, " > … {} deeper", self.deeper)?;
+            told.push(format!("… {} deeper", self.deeper));
         }
-        Ok(())
+        told
     }
 }
 

@@ -40,7 +40,6 @@
 //! have filters of their own, `TRACE` events are no longer skipped at the callsite,
 //! unless it has one, too, such as `SpanLayer::new().with_filter(LevelFilter::INFO)`.
 
-#[allow(dead_code)] // Until the stall watchdog reads it.
 mod active;
 mod labels;
 #[cfg(test)]
@@ -56,8 +55,7 @@ use tracing::span::{Attributes, Id, Record};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
-#[allow(unused_imports)] // Until the stall watchdog reads it.
-pub(crate) use active::{Active, Span, active};
+pub(crate) use active::active;
 
 use crate::lockfree::sync::yield_now;
 use labels::Labels;

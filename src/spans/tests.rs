@@ -27,7 +27,7 @@ fn told(thread: ThreadId) -> String {
     let patience = Instant::now() + Duration::from_secs(60);
     loop {
         if let Some(active) = active(thread) {
-            return active.to_string();
+            return active.told().join(" > ");
         }
         assert!(Instant::now() < patience);
     }

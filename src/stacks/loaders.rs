@@ -18,10 +18,10 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
-use addr2line::{Loader, demangle_auto};
+use addr2line::{Loader, Location, demangle_auto};
 
-use super::Mapped;
-use super::modules::{self, BEGINNING, Generation};
+use super::modules::{self, BEGINNING};
+use super::{Generation, Mapped};
 
 /// Most files whose debug information is kept at a time.
 const MOST_READ: usize = 32;
@@ -126,9 +126,16 @@ impl Loaders {
         {
             see(&name, None, None);
         }
+        let mut before = None;
+        if let Some(at) = frame.as_ref().and_then(|frame| frame.location.as_ref())
+            && at.line.is_none()
+        {
+            before = line_before(file, address);
+        }
         while let Some(this) = frame {
             frame = next();
-            let location = this.location.as_ref();
+            let location = before.take().or(this.location);
+            let location = location.as_ref();
             let name = this.function.as_ref().and_then(|name| name.demangle().ok());
             // Only the last is the one that the symbol table knows.
             let name = name.or_else(|| if frame.is_none() { symbol() } else { None });
@@ -165,6 +172,21 @@ impl Loaders {
             oldest.file = Debug::Unread;
         }
     }
+}
+
+/// Where the last code before an address comes from that has a line, in the same
+/// function. What the compiler adds on its own account has none, and the file that is
+/// given for it may be another function's.
+fn line_before(file: &Loader, address: u64) -> Option<Location<'_>> {
+    /// Code is not looked at farther back.
+    const NEAR: u64 = 256;
+
+    let start = file.find_symbol_info(address)?.address();
+    let start = start.max(address.saturating_sub(NEAR));
+    let rows = file.find_location_range(start, address).ok()?;
+    rows.map(|(_, _, row)| row)
+        .filter(|row| row.line.is_some())
+        .last()
 }
 
 /// Reads the file that a module was loaded from, if it can be found.

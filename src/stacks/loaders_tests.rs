@@ -7,7 +7,7 @@ use std::process::Command;
 use proptest::prelude::*;
 
 use super::*;
-use crate::stacks::{self, Symbols};
+use crate::stacks::Symbols;
 
 fn mapped(name: u64, at: u64) -> Mapped {
     let start = 0x1000 * (at + 1);
@@ -151,7 +151,7 @@ fn libraries_that_come_and_go_get_their_own_names() {
     let mut symbols = Symbols::new();
     let mut name = |address, unloads| symbols.frames(&[address], unloads).remove(0);
     // The list is known before either is loaded.
-    let before = stacks::unloads();
+    let before = modules::generation().unloads;
     assert_eq!(&*name(8, before).function, "0x8");
 
     let (handle, address) = first.load();
@@ -163,14 +163,19 @@ fn libraries_that_come_and_go_get_their_own_names() {
     assert!(name(address, before).function.starts_with("0x"));
 
     let (handle, again) = second.load();
-    assert_eq!(&*name(again, stacks::unloads()).function, "plumber_second");
+    assert_eq!(
+        &*name(again, modules::generation().unloads).function,
+        "plumber_second"
+    );
     // It usually comes to lie where the other was.
     assert!(name(address, before).function.starts_with("0x"));
 
     // One that was replaced in its place is not read.
     let mut fresh = Symbols::new();
     fs::rename(&first.file, &second.file).unwrap();
-    let frame = fresh.frames(&[again], stacks::unloads()).remove(0);
+    let frame = fresh
+        .frames(&[again], modules::generation().unloads)
+        .remove(0);
     assert!(frame.function.starts_with("0x"), "{frame:?}");
     unload(handle);
 }

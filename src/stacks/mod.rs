@@ -5,7 +5,7 @@
 //! thread, the stall watchdog a copy of a worker's; both read this.
 //!
 //! A stack is named later than it was taken, and another module may have been loaded to
-//! where one was. So whoever takes a stack asks for the number of [`unloads`] first, and
+//! where one was. So whoever takes a stack asks for the [`Generation`] first, and
 //! [`Symbols`] names nothing that may have been another's then.
 
 // What the loader and the C library say is behind pointers.
@@ -39,7 +39,6 @@ mod loaders;
     any(target_arch = "x86_64", target_arch = "aarch64")
 ))]
 pub(crate) mod modules;
-#[allow(dead_code)] // Until the stall watchdog reads it.
 pub(crate) mod origin;
 mod symbols;
 
@@ -48,8 +47,14 @@ use std::path::PathBuf;
 
 #[cfg_attr(not(feature = "heap-profile"), allow(unreachable_pub, unused_imports))]
 pub use symbols::Frame;
-#[cfg_attr(not(feature = "heap-profile"), allow(unused_imports))]
 pub(crate) use symbols::Symbols;
+
+/// How often the list of modules has changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Generation {
+    pub(crate) loads: u64,
+    pub(crate) unloads: u64,
+}
 
 /// A module in memory.
 #[derive(Clone, Debug)]
@@ -99,20 +104,4 @@ pub(crate) fn mapped() -> Vec<Mapped> {
         any(target_arch = "x86_64", target_arch = "aarch64")
     )))]
     Vec::new()
-}
-
-/// How many modules were unloaded so far; to be asked for before a stack is taken, and
-/// given to [`Symbols::frames`] with it.
-#[allow(dead_code)] // Until the stall watchdog reads it.
-pub(crate) fn unloads() -> u64 {
-    #[cfg(all(
-        target_os = "linux",
-        any(target_arch = "x86_64", target_arch = "aarch64")
-    ))]
-    return modules::generation().unloads;
-    #[cfg(not(all(
-        target_os = "linux",
-        any(target_arch = "x86_64", target_arch = "aarch64")
-    )))]
-    0
 }

@@ -10,9 +10,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::{ptr, slice};
 
+#[cfg(feature = "heap-profile")]
 use framehop::{ExplicitModuleSectionInfo, Module};
 
-use super::Mapped;
+use super::{Generation, Mapped};
 
 /// Unwind information of a module. That of the program itself stays where it is; that
 /// of libraries is copied, since they may be unloaded while a stack is unwound.
@@ -22,11 +23,47 @@ pub(crate) type Data = Cow<'static, [u8]>;
 /// relative to where they are (`DW_EH_PE_pcrel | DW_EH_PE_sdata4`).
 const RELATIVE: u8 = 0x1B;
 
-/// How often the list of modules has changed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Generation {
-    pub(crate) loads: u64,
-    pub(crate) unloads: u64,
+/// What says how to unwind a module's code.
+pub(crate) struct Sections {
+    path: PathBuf,
+    pub(crate) addresses: Range<u64>,
+    /// How far from where its file says it is mapped.
+    moved: u64,
+    /// `.eh_frame_hdr`, and the addresses of it that the file says.
+    index: (Range<u64>, Data),
+    /// From the start of `.eh_frame` to the end of its segment, in the same way.
+    frames: (Range<u64>, Data),
+}
+
+impl Sections {
+    /// `.eh_frame_hdr`, and where it is in memory.
+    pub(crate) fn index(&self) -> (u64, &[u8]) {
+        (self.moved.wrapping_add(self.index.0.start), &self.index.1)
+    }
+
+    /// `.eh_frame` and what follows it, and where it is in memory.
+    pub(crate) fn frames(&self) -> (u64, &[u8]) {
+        (self.moved.wrapping_add(self.frames.0.start), &self.frames.1)
+    }
+}
+
+#[cfg(feature = "heap-profile")]
+impl From<Sections> for Module<Data> {
+    fn from(sections: Sections) -> Self {
+        let (index, frames) = (sections.index, sections.frames);
+        Module::new(
+            sections.path.to_string_lossy().into_owned(),
+            sections.addresses,
+            sections.moved,
+            ExplicitModuleSectionInfo {
+                eh_frame_svma: Some(frames.0),
+                eh_frame: Some(frames.1),
+                eh_frame_hdr_svma: Some(index.0),
+                eh_frame_hdr: Some(index.1),
+                ..ExplicitModuleSectionInfo::default()
+            },
+        )
+    }
 }
 
 /// The modules, in the order of their addresses, and the generation of this list: the
@@ -73,13 +110,20 @@ pub(crate) fn begins(mapped: &Mapped, file: &[u8]) -> bool {
     is_same
 }
 
-/// What the unwinder has to know of each.
+/// What framehop has to know of each.
+#[cfg(feature = "heap-profile")]
 pub(crate) fn unwindable() -> Vec<Module<Data>> {
+    sections().into_iter().map(Module::from).collect()
+}
+
+/// The modules that say how to unwind their code, in the order of their addresses.
+pub(crate) fn sections() -> Vec<Sections> {
     let mut list = Vec::new();
     each(|module| {
-        list.extend(module.unwindable());
+        list.extend(module.sections());
         true
     });
+    list.sort_by_key(|module: &Sections| module.addresses.start);
     list
 }
 
@@ -169,7 +213,7 @@ impl Shown<'_> {
         Some(unsafe { slice::from_raw_parts(ptr::with_exposed_provenance(address), len) })
     }
 
-    fn unwindable(&self) -> Option<Module<Data>> {
+    fn sections(&self) -> Option<Sections> {
         let header = self
             .headers
             .iter()
@@ -190,19 +234,13 @@ impl Shown<'_> {
         };
         let distance = i64::from(i32::from_le_bytes([a, b, c, d]));
         let frames_at = (header.p_vaddr + 4).wrapping_add_signed(distance);
-        let (frames_range, frames) = self.bytes_from(frames_at)?;
-        Some(Module::new(
-            self.path().to_string_lossy().into_owned(),
-            self.addresses(),
-            self.info.dlpi_addr,
-            ExplicitModuleSectionInfo {
-                eh_frame_svma: Some(frames_range),
-                eh_frame: Some(frames),
-                eh_frame_hdr_svma: Some(header.p_vaddr..header.p_vaddr + header.p_memsz),
-                eh_frame_hdr: Some(index),
-                ..ExplicitModuleSectionInfo::default()
-            },
-        ))
+        Some(Sections {
+            path: self.path(),
+            addresses: self.addresses(),
+            moved: self.info.dlpi_addr,
+            index: (header.p_vaddr..header.p_vaddr + header.p_memsz, index),
+            frames: self.bytes_from(frames_at)?,
+        })
     }
 }
 

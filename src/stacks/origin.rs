@@ -41,17 +41,6 @@ pub(crate) fn users_line(frames: &[Frame]) -> Option<usize> {
         .position(|frame| crate_if_unknown(frame) == Some(tasks))
 }
 
-/// For each frame whether it is folded away where the stack is shown to a person: it is
-/// Tokio's or the standard library's, and farther out than all of the task.
-pub(crate) fn folded(frames: &[Frame]) -> Vec<bool> {
-    let task = &frames[..runtime(frames).unwrap_or(frames.len())];
-    let task = task.iter().rposition(is_programs);
-    let is_folded = |(nth, frame)| {
-        task.is_some_and(|task| nth > task) && matches!(of(frame), Origin::Tokio | Origin::Std)
-    };
-    frames.iter().enumerate().map(is_folded).collect()
-}
-
 /// The outermost frame of Tokio's runtime: what is farther out has called it.
 fn runtime(frames: &[Frame]) -> Option<usize> {
     frames.iter().rposition(|frame| {

@@ -121,12 +121,8 @@ fn the_users_line_is_the_innermost_of_the_program() {
         ("__libc_start_main", ""),
     ]);
     assert_eq!(users_line(&stack), Some(3));
-    let folded = folded(&stack);
-    let folded: Vec<_> = (0..folded.len()).filter(|&nth| folded[nth]).collect();
-    assert_eq!(folded, [7, 8, 9, 11]);
     // A dependency's own task.
     assert_eq!(users_line(&stack[6..]), None);
-    assert_eq!(super::folded(&stack[6..10]), [false; 4]);
     assert_eq!(users_line(&[]), None);
 }
 
@@ -189,17 +185,5 @@ proptest! {
             ("main", ""),
         ]));
         prop_assert_eq!(users_line(&stack), line);
-    }
-
-    /// All that is folded is of one piece with what starts a task, and the user's line
-    /// is not.
-    #[test]
-    fn what_is_folded_is_nobodys(stack in prop::collection::vec(any_frame(), 0..12)) {
-        let folded = folded(&stack);
-        prop_assert_eq!(folded.len(), stack.len());
-        for (frame, folded) in stack.iter().zip(folded) {
-            let origin = of(frame);
-            prop_assert!(!folded || matches!(origin, Origin::Tokio | Origin::Std));
-        }
     }
 }

@@ -54,7 +54,7 @@ impl Symbols {
 
     /// The functions of a stack, the innermost first, for addresses inside of its calls.
     ///
-    /// It was taken after [`unloads`](super::unloads) said this number. What may have been
+    /// It was taken after the loader's [generation](super::Generation) had this number of unloads. What may have been
     /// another module's then has no name.
     pub(crate) fn frames(&mut self, addresses: &[u64], unloads: u64) -> Vec<Frame> {
         if self.loaders.refresh() {

@@ -146,7 +146,7 @@ fn a_current_poll_is_one_poll() {
         for n in 1..=2 {
             let poll = poll(n);
             current.enter(poll.task.0, poll.site, poll.start);
-            current.leave();
+            current.leave(n);
         }
         reader.join().unwrap();
         assert!(current.read().is_none());

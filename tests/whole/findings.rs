@@ -14,10 +14,10 @@ use crate::{PATIENCE, eventually};
 const PLAINLY: Duration = Duration::from_millis(300);
 
 fn stall_at(snapshot: &Snapshot, line: u32) -> Option<(Finding, StallEvidence)> {
-    let finding = snapshot.findings.iter().find(|finding| {
-        finding.lint == Lint::StalledPoll
-            && is_at(finding, line)
-    })?;
+    let finding = snapshot
+        .findings
+        .iter()
+        .find(|finding| finding.lint == Lint::StalledPoll && is_at(finding, line))?;
     match &finding.evidence {
         Evidence::Stall(stall) => Some((finding.clone(), stall.clone())),
         _ => None,
@@ -157,10 +157,10 @@ fn a_leaking_site_is_found_and_forgiven() {
         }
     });
     let leak_at = |snapshot: &Snapshot, line| {
-        let finding = snapshot.findings.iter().find(|finding| {
-            finding.lint == Lint::LeakingSite
-                && is_at(finding, line)
-        });
+        let finding = snapshot
+            .findings
+            .iter()
+            .find(|finding| finding.lint == Lint::LeakingSite && is_at(finding, line));
         finding.cloned()
     };
     let finding = eventually(TaskSelection::None, |snapshot| {

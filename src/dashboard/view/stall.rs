@@ -71,7 +71,10 @@ impl Sheet {
         }
         if *not_sampled > 0 {
             let many = format::count(*not_sampled);
-            self.fact("not sampled", &format!("{many}, to keep the cost down"));
+            self.fact(
+                "not sampled",
+                &format!("{many}, over before they were looked at, or too many"),
+            );
         }
         self.seen(model, finding);
         let samples: u64 = stacks.iter().map(|stack| stack.samples).sum();

@@ -16,8 +16,8 @@ use framehop::{
     UnwinderNative,
 };
 
-use crate::stacks::bounds;
-use crate::stacks::modules::{self, Data, Generation};
+use crate::stacks::modules::{self, Data};
+use crate::stacks::{Generation, bounds};
 
 type Unwinder = UnwinderNative<Data, MustNotAllocateDuringUnwind>;
 type Cache = CacheNative<MustNotAllocateDuringUnwind>;
