@@ -48,8 +48,9 @@ impl<K: Eq + Hash> Limiter<K> {
         }
     }
 
-    /// Whether one of this kind may pass now.
-    pub(super) fn allows(&mut self, kind: K, now: Duration) -> bool {
+    /// Whether one of this kind may pass now. A `repeat` leaves half of what there is to
+    /// others, which were not seen at all yet.
+    pub(super) fn allows(&mut self, kind: K, now: Duration, repeat: bool) -> bool {
         if self.each.len() >= KINDS {
             self.each.clear();
         }
@@ -58,7 +59,8 @@ impl<K: Eq + Hash> Limiter<K> {
         // One that a full bucket of its kind stops takes nothing from the others.
         each.refill(now, EACH);
         self.all.refill(now, ALL);
-        if each.tokens < 1.0 || self.all.tokens < 1.0 {
+        let least = |rate: Rate| if repeat { rate.burst / 2.0 } else { 1.0 };
+        if each.tokens < least(EACH) || self.all.tokens < least(ALL) {
             return false;
         }
         each.tokens -= 1.0;
@@ -88,7 +90,7 @@ mod tests {
 
     fn passed(limiter: &mut Limiter<u32>, kind: u32, from_ms: u64, to_ms: u64) -> u32 {
         (from_ms..to_ms)
-            .map(|at| u32::from(limiter.allows(kind, Duration::from_millis(at))))
+            .map(|at| u32::from(limiter.allows(kind, Duration::from_millis(at), false)))
             .sum()
     }
 
@@ -99,6 +101,14 @@ mod tests {
         assert_eq!(passed(&mut limiter, 1, 100, 10_100), 100);
         // After a rest there is a burst again.
         assert_eq!(passed(&mut limiter, 1, 60_000, 60_050), 40);
+    }
+
+    #[test]
+    fn repeats_leave_room_for_what_is_new() {
+        let mut limiter = Limiter::new();
+        let mut passes = |repeat| limiter.allows(1, Duration::ZERO, repeat);
+        assert_eq!((0..100).filter(|_| passes(true)).count(), 21);
+        assert_eq!((0..100).filter(|_| passes(false)).count(), 19);
     }
 
     #[test]

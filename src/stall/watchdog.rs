@@ -143,7 +143,9 @@ impl Sampler<'_> {
             Event::Acquitted(id) => told().stalls.acquitted(id),
             Event::Sample(id, watched, hold, spent) => {
                 let site = hold.whose.map(|(_, site)| site);
-                if let (Some(tid), true) = (watched.tid, self.limiter.allows(site, now)) {
+                let repeat = now.saturating_sub(hold.since) >= watched.threshold * 2;
+                let allowed = self.limiter.allows(site, now, repeat);
+                if let (Some(tid), true) = (watched.tid, allowed) {
                     let looked = Looked {
                         mostly_asleep: spent.mostly_asleep,
                         ..Looked::new(id, watched, hold, tid, now)
