@@ -76,7 +76,7 @@ fn head(out: &mut String, snapshot: &Snapshot) {
     line!(out, "  worst stall   {worst}");
     let cost = process.engine_cpu_share.map_or_else(
         || NOT_MEASURED.to_owned(),
-        |share| format!("{:.1} % of a core, in its own thread", share * 100.0),
+        |share| format!("{:.1} % of a core, in threads of its own", share * 100.0),
     );
     line!(out, "  own cost      {cost}");
     for missing in &snapshot.not_measured {

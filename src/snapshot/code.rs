@@ -7,7 +7,8 @@ use std::sync::LazyLock;
 use super::{CodeLine, Origin, StackFrame, StallStack};
 use crate::format;
 
-/// Where the program was started, which is most often where its sources are.
+/// Where the program is when this is first asked, which is most often where it was
+/// started, and there its sources are.
 static STARTED_IN: LazyLock<Option<String>> = LazyLock::new(|| {
     let directory = std::env::current_dir().ok()?;
     Some(format!("{}/", directory.to_str()?))

@@ -107,10 +107,11 @@ pub struct Process {
     /// A poll longer than this is a stall; `None` when stall detection is off.
     #[serde(rename = "stall_threshold_ns", serialize_with = "some_ns")]
     pub stall_threshold: Option<Duration>,
-    /// CPU time of the engine's thread since it started, where it can be read.
+    /// CPU time of the engine's and the watchdog's threads since they started, where it can
+    /// be read.
     #[serde(rename = "engine_cpu_ns", serialize_with = "some_ns")]
     pub engine_cpu: Option<Duration>,
-    /// Share of one core that the engine's thread used over the last seconds.
+    /// Share of one core that these threads used over the last seconds.
     pub engine_cpu_share: Option<f64>,
     /// The recent past, oldest first, at even intervals.
     pub history: Vec<HistoryPoint>,

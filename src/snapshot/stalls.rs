@@ -34,7 +34,7 @@ pub struct StallEvidence {
     pub running: Vec<RunningStall>,
     /// Where the tasks were spawned whose polls these were, most stalls first.
     pub sites: Vec<StallingSite>,
-    /// Stacks that were read, those seen most often first: a few.
+    /// Stacks that were read, those that held the worker longest first: a few.
     pub stacks: Vec<StallStack>,
     /// Samples whose stacks are not listed, because there were too many.
     pub samples_omitted: u64,
@@ -151,6 +151,7 @@ impl fmt::Display for StallCause {
 
 /// A line of code, as the debug information tells it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[non_exhaustive]
 pub struct CodeLine {
     /// The function's name.
     pub function: String,
@@ -162,6 +163,7 @@ pub struct CodeLine {
 
 /// Stalls of one spawn site's tasks.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct StallingSite {
     /// The spawn site.
     #[serde(flatten)]
@@ -234,6 +236,7 @@ pub enum Origin {
 
 /// A function in a stack.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[non_exhaustive]
 pub struct StackFrame {
     /// Where it is.
     #[serde(flatten)]
