@@ -60,6 +60,8 @@ pub(super) struct Hold {
     pub(super) since: Duration,
     /// The same in ticks.
     pub(super) ticks: u64,
+    /// Which turn of `block_on` it is, where that matters.
+    pub(super) turn: Option<u64>,
 }
 
 /// What has become of a stall.
@@ -364,23 +366,26 @@ impl Worker {
                 whose: Some((polling.task, polling.site)),
                 since: polling.since,
                 ticks: polling.ticks,
+                turn: None,
             });
         }
         let between = watched.between?;
-        let mut since = between.since;
-        if now.saturating_sub(since) >= watched.threshold / 4 {
+        let mut hold = Hold {
+            whose: None,
+            since: between.since,
+            ticks: between.ticks,
+            turn: None,
+        };
+        if now.saturating_sub(hold.since) >= watched.threshold / 4 {
             // It may poll its own future, or those of a `LocalSet`, over and over, and have
             // no task and no reason to park. Only what lasts since one turn is one hold.
             let turn = threads.turns(watched)?;
             let known = self.turn.filter(|(known, _)| *known == turn);
             let (_, turned_at) = *self.turn.insert(known.unwrap_or((turn, now)));
-            since = since.max(turned_at);
+            hold.since = hold.since.max(turned_at);
+            hold.turn = Some(turn);
         }
-        Some(Hold {
-            whose: None,
-            since,
-            ticks: between.ticks,
-        })
+        Some(hold)
     }
 }
 

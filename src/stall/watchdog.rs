@@ -22,7 +22,7 @@ use crate::heap;
 use crate::probe::clock::clock;
 use crate::probe::registry::{self, Watched};
 use crate::probe::sched;
-use crate::snapshot::SiteId;
+use crate::snapshot::{RuntimeId, SiteId};
 
 /// Bounds of the time between two looks at the workers.
 const LOOK: std::ops::RangeInclusive<Duration> =
@@ -119,10 +119,10 @@ struct Looked {
     stall: StallId,
     #[cfg(feature = "spans")]
     thread: thread::ThreadId,
+    runtime: RuntimeId,
+    hold: Hold,
     target: Target,
     at: Duration,
-    age: Duration,
-    by_task: bool,
     /// It slept for most of its own time lately.
     mostly_asleep: bool,
 }
@@ -147,8 +147,19 @@ impl Sampler<'_> {
                 let allowed = self.limiter.allows(site, now, repeat);
                 if let (Some(tid), true) = (watched.tid, allowed) {
                     let looked = Looked {
+                        stall: id,
+                        #[cfg(feature = "spans")]
+                        thread: watched.thread,
+                        runtime: watched.runtime,
+                        hold,
+                        target: Target {
+                            cell: watched.cell,
+                            ticks: hold.ticks,
+                            tid,
+                            stack: watched.stack,
+                        },
+                        at: now,
                         mostly_asleep: spent.mostly_asleep,
-                        ..Looked::new(id, watched, hold, tid, now)
                     };
                     told().stalls.awaits(id);
                     self.look(looked);
@@ -196,11 +207,9 @@ impl Sampler<'_> {
             Seen::Asleep { call, stack } => {
                 let blocked = call.map_or_else(Blocked::default, |call| cause::of(&call));
                 // Else its descriptor may be another's by now.
-                looked
-                    .target
-                    .is_polling()
-                    .then_some((Doing::Sleeps(blocked), stack))
+                looked.lasts().then_some((Doing::Sleeps(blocked), stack))
             }
+            Seen::Running { .. } if !looked.lasts_in_turn() => None,
             Seen::Running { stack } if looked.mostly_asleep => Some((Doing::Wakes, stack)),
             Seen::Running { stack } => Some((Doing::Computes, stack)),
         };
@@ -208,8 +217,8 @@ impl Sampler<'_> {
             let taken = Taken {
                 spans: looked.spans(),
                 stall: looked.stall,
-                age: looked.age,
-                by_task: looked.by_task,
+                age: looked.at.saturating_sub(looked.hold.since),
+                by_task: looked.hold.whose.is_some(),
                 doing,
                 stack,
             };
@@ -231,38 +240,29 @@ impl Sampler<'_> {
 }
 
 impl Looked {
+    /// Whether what was looked at still goes on.
+    fn lasts(&self) -> bool {
+        self.target.is_polling() && self.lasts_in_turn()
+    }
+
+    /// The same, of a thread that was seen in it; only `block_on` may be in another turn.
+    fn lasts_in_turn(&self) -> bool {
+        let turn = self.hold.turn;
+        turn.is_none() || registry::turns(self.runtime) == turn
+    }
+
     /// The `tracing` spans that the poll is in, as far as that is known.
     #[cfg(feature = "spans")]
     fn spans(&self) -> Vec<String> {
         let spans = crate::spans::active(self.thread).map(|active| active.told());
         // Those of the poll that was looked at, unless it is over by now.
-        spans
-            .filter(|_| self.target.is_polling())
-            .unwrap_or_default()
+        spans.filter(|_| self.lasts()).unwrap_or_default()
     }
 
     #[cfg(not(feature = "spans"))]
     #[allow(clippy::unused_self)] // As above.
     fn spans(&self) -> Vec<String> {
         Vec::new()
-    }
-
-    fn new(stall: StallId, watched: &Watched, hold: Hold, tid: u32, now: Duration) -> Self {
-        Self {
-            stall,
-            #[cfg(feature = "spans")]
-            thread: watched.thread,
-            target: Target {
-                cell: watched.cell,
-                ticks: hold.ticks,
-                tid,
-                stack: watched.stack,
-            },
-            at: now,
-            age: now.saturating_sub(hold.since),
-            by_task: hold.whose.is_some(),
-            mostly_asleep: false,
-        }
     }
 }
 

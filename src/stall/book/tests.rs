@@ -15,6 +15,7 @@ fn facts(task: u64, site: u32, since: Duration) -> Facts {
             whose: Some((TaskId(task), SiteId(site))),
             since,
             ticks: 1,
+            turn: None,
         },
         runtime: RuntimeId(1),
         worker: 0,
