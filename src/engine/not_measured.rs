@@ -123,7 +123,8 @@ impl List {
                 format!("{were} not judged, because the watchdog did not get to run in time"),
             );
         }
-        for why in condition.no_stacks {
+        let no_lines = condition.no_lines.map(ToOwned::to_owned);
+        for why in condition.no_stacks.into_iter().chain(no_lines) {
             self.add("the lines of some stalls", why);
         }
         if condition.forgotten > 0 {

@@ -125,14 +125,22 @@ impl fmt::Display for CodeLine {
     }
 }
 
+impl CodeLine {
+    /// Whether its function is known by name, and not by an address alone.
+    pub fn is_named(&self) -> bool {
+        !self.function.starts_with("0x")
+    }
+}
+
 impl StallStack {
     /// The frames worth reading, the innermost first: up to the outermost function of
-    /// the program, or where there is none, of a dependency.
+    /// the program, or where there is none, of a dependency, or as far as they have names.
     pub fn told(&self) -> &[StackFrame] {
         let last = |origin| self.frames.iter().rposition(|frame| frame.origin == origin);
         let outermost = last(Origin::Program).max(self.blamed);
         let outermost = outermost.or_else(|| last(Origin::Dependency));
-        let end = outermost.map_or(self.frames.len(), |outermost| outermost + 1);
+        let named = || self.frames.iter().take_while(|frame| frame.line.is_named());
+        let end = outermost.map_or_else(|| named().count(), |outermost| outermost + 1);
         &self.frames[..end.min(self.frames.len())]
     }
 
@@ -164,6 +172,9 @@ impl StallStack {
             }
         }
         let frames = format::plural(outside.len() as u64, "frame", "frames");
+        if !outside.iter().any(|frame| frame.line.is_named()) {
+            return Some(format!("{frames} without names"));
+        }
         Some(match whose.as_slice() {
             [] => frames,
             [one] => format!("{frames} of {one}"),
@@ -299,5 +310,27 @@ mod tests {
             untold.as_deref(),
             Some("more further out that were not read")
         );
+    }
+
+    #[test]
+    fn what_has_no_name_is_counted() {
+        let frame = |function: &str| StackFrame {
+            line: CodeLine {
+                function: function.into(),
+                ..CodeLine::default()
+            },
+            origin: Origin::Unknown,
+        };
+        let stack = StallStack {
+            samples: 1,
+            held: std::time::Duration::ZERO,
+            frames: ["recv", "0x55ab", "0x55ac"].map(frame).to_vec(),
+            blamed: None,
+            truncated: false,
+            target: None,
+            spans: Vec::new(),
+        };
+        assert_eq!(stack.told().len(), 1);
+        assert_eq!(stack.untold().as_deref(), Some("2 frames without names"));
     }
 }

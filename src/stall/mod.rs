@@ -52,6 +52,8 @@ pub(crate) struct Condition {
     pub(crate) forgotten: u64,
     /// Why some stacks, or all, cannot be read.
     pub(crate) no_stacks: Vec<String>,
+    /// What the program lacks for the lines of stalls to be told.
+    pub(crate) no_lines: Option<&'static str>,
     /// The system keeps no accounts of threads.
     pub(crate) no_accounts: bool,
     /// The watchdog's thread does not run.

@@ -49,7 +49,7 @@ pub(super) fn run(taken: &Receiver<Taken>, news: fn()) {
     let _ = panic::catch_unwind(AssertUnwindSafe(|| symbols.warm()));
     note_own_time(Own::Naming);
     for taken in taken {
-        let id = taken.stall;
+        let (id, by_task) = (taken.stall, taken.by_task);
         // What is read is whatever the linker wrote: a stack without names rather than
         // none ever after.
         let named = panic::catch_unwind(AssertUnwindSafe(|| name(&mut symbols, taken)));
@@ -57,7 +57,15 @@ pub(super) fn run(taken: &Receiver<Taken>, news: fn()) {
             let mut told = told();
             let before = told.stalls.signatures();
             match named {
-                Ok(sample) => told.stalls.sampled(id, sample),
+                Ok(sample) => {
+                    if let Ok(stack) = &sample.stack
+                        && by_task
+                        && !stack.truncated
+                    {
+                        told.condition.no_lines = lacks(&stack.frames);
+                    }
+                    told.stalls.sampled(id, sample);
+                }
                 Err(_) => told.stalls.missed(id),
             }
             told.stalls.signatures() > before
@@ -99,6 +107,28 @@ fn name(symbols: &mut Symbols, taken: Taken) -> Sample {
         spans: taken.spans,
         stack: stack.map(Arc::new),
     }
+}
+
+/// What a program without debug information lacks; every stack of a worker has Tokio's
+/// functions in it.
+fn lacks(frames: &[StackFrame]) -> Option<&'static str> {
+    let origin = |wanted: &[Origin]| {
+        let mut frames = frames.iter();
+        frames.any(|frame| frame.line.file.is_some() && wanted.contains(&frame.origin))
+    };
+    if origin(&[Origin::Tokio, Origin::Program, Origin::Dependency]) {
+        return None;
+    }
+    if frames.iter().any(|frame| frame.origin == Origin::Tokio) {
+        return Some(
+            "the program has no debug information, so stalls are told by function; set debug = \
+             \"line-tables-only\" in its profile",
+        );
+    }
+    Some(
+        "the program is stripped, so stalls are told by spawn site; set strip = false and debug \
+         = \"line-tables-only\" in its profile",
+    )
 }
 
 fn shown(frames: &[Frame], truncated: bool, by_task: bool) -> Stack {
@@ -218,6 +248,27 @@ mod tests {
             assert!(!is_lock(&stack(&[inner, THREAD, outer, THREAD], Some(2))));
             assert!(!is_lock(&stack(&[inner, THREAD], None)));
         }
+    }
+
+    #[test]
+    fn what_a_program_lacks_is_told_by_its_stacks() {
+        let mut stack = stack(
+            &[
+                (Origin::Std, "std::thread::sleep"),
+                (Origin::Unknown, "app::nap"),
+                (Origin::Tokio, "tokio::runtime::task::core::Core::poll"),
+            ],
+            Some(1),
+        );
+        // The standard library brings its own.
+        stack.frames[0].line.file = Some("/rustc/5/library/std/src/thread.rs".to_owned());
+        let why = lacks(&stack.frames).unwrap();
+        assert!(why.contains("no debug information"), "{why}");
+        stack.frames[1].line.function = "0x55ab".to_owned();
+        let why = lacks(&stack.frames[..2]).unwrap();
+        assert!(why.contains("stripped"), "{why}");
+        stack.frames[2].line.file = Some("tokio-1.54.1/src/runtime/task/core.rs".to_owned());
+        assert_eq!(lacks(&stack.frames), None);
     }
 
     #[test]
