@@ -9,6 +9,22 @@ use crate::snapshot::Origin;
 /// This crate's own files, where it is not from a registry.
 const OWN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/");
 
+/// Crates whose futures are around those of the program: they are not the task's.
+const WRAPPERS: [&str; 12] = [
+    "async_trait",
+    "axum",
+    "futures_core",
+    "futures_util",
+    "hyper",
+    "hyper_util",
+    "tokio_stream",
+    "tokio_util",
+    "tonic",
+    "tower",
+    "tower_http",
+    "tracing",
+];
+
 /// The file decides: where there are only line tables, functions that were inlined come
 /// without a path. Without a file, a path tells no dependency from the program.
 pub(crate) fn of(frame: &Frame) -> Origin {
@@ -24,8 +40,8 @@ pub(crate) fn of(frame: &Frame) -> Origin {
 ///
 /// Where there is no debug information, nothing tells the program's functions from its
 /// dependencies'. There the task's crate is taken for the user's: that of the outermost
-/// such function that Tokio calls. The innermost of all would often be a dependency's,
-/// which only does what it was told to.
+/// such function that Tokio calls, but for crates that are known to call others'. The
+/// innermost of all would often be a dependency's, which only does what it was told to.
 pub(crate) fn users_line(frames: &[Frame]) -> Option<usize> {
     let runtime = runtime(frames);
     let task = &frames[..runtime.unwrap_or(frames.len())];
@@ -36,7 +52,8 @@ pub(crate) fn users_line(frames: &[Frame]) -> Option<usize> {
         return own;
     }
     runtime?;
-    let tasks = task.iter().rev().find_map(crate_if_unknown)?;
+    let mut crates = task.iter().rev().filter_map(crate_if_unknown);
+    let tasks = crates.find(|name| !WRAPPERS.contains(name))?;
     task.iter()
         .position(|frame| crate_if_unknown(frame) == Some(tasks))
 }

@@ -141,6 +141,10 @@ fn without_debug_information_the_tasks_crate_is_the_users() {
         ("main", ""),
     ]);
     assert_eq!(users_line(&stack), Some(3));
+    // What is around the program's own is passed over.
+    stack[5] = frame("hyper_util::server::poll", "");
+    stack[4] = frame("<app::Job as core::future::Future>::poll", "");
+    assert_eq!(users_line(&stack), Some(3));
     // Nothing is known of a task's frames.
     assert_eq!(users_line(&stack[6..]), None);
     // The stack is cut short.
