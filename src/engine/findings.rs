@@ -161,17 +161,18 @@ fn finding_site(site: SiteId) -> FindingSite {
 fn stall_message(stall: &StallEvidence) -> String {
     let worst = format::duration(stall.worst);
     let stalls = |of| format::plural(stall.stalls, &format!("stall{of}"), &format!("stalls{of}"));
-    let here = match (&stall.line, stall.sites.is_empty()) {
-        (Some(_), _) => " here",
-        (None, false) => " in a task spawned here",
-        (None, true) => "",
+    let (here, spawned, in_task) = match (&stall.line, stall.sites.is_empty()) {
+        (Some(_), _) => (" here", "", ""),
+        (None, false) => ("", ", spawned here,", " in a task spawned here"),
+        (None, true) => ("", "", " in block_on"),
     };
     let kind = stall.cause.kind;
     let call = stall.cause.syscall.as_ref();
     let call = call.map_or_else(String::new, |call| format!(" ({call})"));
     match stall.running.first() {
         Some(running) => format!(
-            "{} {}{call}{here} and blocks the event loop for {}; {} in all, the longest {worst}",
+            "{}{spawned} {}{call}{here} and blocks the event loop for {}; {} in all, the longest \
+             {worst}",
             running
                 .task
                 .map_or_else(|| "block_on".to_owned(), |task| format!("task {task}")),
@@ -180,7 +181,7 @@ fn stall_message(stall: &StallEvidence) -> String {
             stalls(""),
         ),
         None => format!(
-            "a worker {}{call}{here}: {}, the longest {worst}{}, {} in total",
+            "a worker {}{call}{here}{in_task}: {}, the longest {worst}{}, {} in total",
             kind.did(),
             stalls(" of the event loop"),
             stall

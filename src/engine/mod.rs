@@ -179,15 +179,18 @@ fn announce(finding: Finding) {
                 target: "tokio_plumber",
                 lint = finding.lint.name(),
                 place = %finding.place,
-                cause = %stall.cause,
+                cause = stall.cause.kind.name(),
+                syscall = stall.cause.syscall.as_deref(),
                 function = line.map(|line| line.function.as_str()),
                 file = line.and_then(|line| line.file.as_deref()),
                 line = line.and_then(|line| line.line),
                 site,
                 task = stall.worst_task.map(|task| task.0),
-                worst_ms = stall.worst.as_secs_f64() * 1e3,
+                worst_us = u64::try_from(stall.worst.as_micros()).unwrap_or(u64::MAX),
                 on = running.and_then(|running| running.target.as_deref()),
-                spans = running.map(|running| running.spans.join(" > ")),
+                spans = running
+                    .filter(|running| !running.spans.is_empty())
+                    .map(|running| running.spans.join(" > ")),
                 "{}",
                 finding.message
             );

@@ -39,6 +39,11 @@ pub(super) fn write(
     let mut lines = Vec::new();
     spawned_at(&mut lines, finding, &stall.sites);
     running(&mut lines, snapshot, &stall.running);
+    let mut stacks_seen = stall.stacks.iter();
+    let spans = stacks_seen.find(|stack| !stack.spans.is_empty());
+    if let (true, Some(stack)) = (stall.running.is_empty(), spans) {
+        lines.push(labelled("in spans", &stack.spans.join(" > ")));
+    }
     stacks(&mut lines, &stall.stacks, stall.samples_omitted);
     if let Some(why) = &stall.no_stack {
         lines.push(labelled("no stack", why));
@@ -155,8 +160,16 @@ fn stacks(lines: &mut Vec<String>, stacks: &[StallStack], omitted: u64) {
     let Some(first) = stacks.iter().max_by_key(|stack| stack.samples) else {
         return;
     };
+    // Only what leads through one line is one tree.
+    let line = |stack: &StallStack| {
+        let blamed = stack.blamed.and_then(|blamed| stack.frames.get(blamed));
+        blamed.map(|frame| frame.line.clone())
+    };
+    let (stacks, others): (Vec<_>, Vec<_>) =
+        stacks.iter().partition(|stack| line(stack) == line(first));
+    let omitted = omitted + others.iter().map(|stack| stack.samples).sum::<u64>();
     let mut root = Callers::default();
-    for stack in stacks {
+    for stack in &stacks {
         let told = stack.told();
         let from = stack.blamed.unwrap_or(0).min(told.len());
         let frames = told[from..].iter();

@@ -143,9 +143,13 @@ fn findings(out: &mut String, snapshot: &Snapshot) {
         return;
     }
     if snapshot.findings.is_empty() {
+        let stalls = match snapshot.process.stall_threshold {
+            Some(_) => "or to stall",
+            None => "and stalls were not looked for",
+        };
         line!(
             out,
-            "no findings: nothing was seen to leak or to stall (a leak shows after 10 s to a minute)"
+            "no findings: nothing was seen to leak {stalls} (a leak shows after 10 s to a minute)"
         );
         return;
     }

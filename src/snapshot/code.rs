@@ -136,7 +136,11 @@ impl StallStack {
     /// The frames worth reading, the innermost first: up to the outermost function of
     /// the program, or where there is none, of a dependency, or as far as they have names.
     pub fn told(&self) -> &[StackFrame] {
-        let last = |origin| self.frames.iter().rposition(|frame| frame.origin == origin);
+        // `main`, which runs the runtime, does not.
+        let from = self.blamed.unwrap_or(0).min(self.frames.len());
+        let runtime = self.frames[from..].iter().position(is_runtime);
+        let task = &self.frames[..runtime.map_or(self.frames.len(), |at| from + at)];
+        let last = |origin| task.iter().rposition(|frame| frame.origin == origin);
         let outermost = last(Origin::Program).max(self.blamed);
         let outermost = outermost.or_else(|| last(Origin::Dependency));
         let named = || self.frames.iter().take_while(|frame| frame.line.is_named());
@@ -181,6 +185,14 @@ impl StallStack {
             [others @ .., last] => format!("{frames} of {} and {last}", others.join(", ")),
         })
     }
+}
+
+/// Whether it is of what polls tasks.
+fn is_runtime(frame: &StackFrame) -> bool {
+    let is_in = |file: &String| file.contains("/src/runtime/");
+    frame.origin == Origin::Tokio
+        && (frame.line.file.as_ref().is_some_and(is_in)
+            || frame.line.function.contains("tokio::runtime::"))
 }
 
 /// The name of the crate that a dependency's function is of.

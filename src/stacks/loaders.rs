@@ -14,6 +14,7 @@
 //!
 //! A file is read only if it begins as the module in memory does.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
@@ -138,7 +139,10 @@ impl Loaders {
             let location = location.as_ref();
             let name = this.function.as_ref().and_then(|name| name.demangle().ok());
             // Only the last is the one that the symbol table knows.
-            let name = name.or_else(|| if frame.is_none() { symbol() } else { None });
+            let name = match frame {
+                None => with_path(name, symbol()),
+                Some(_) => name,
+            };
             if let Some(name) = name {
                 let line = location.and_then(|at| at.line);
                 see(&name, location.and_then(|at| at.file), line);
@@ -172,6 +176,27 @@ impl Loaders {
             oldest.file = Debug::Unread;
         }
     }
+}
+
+/// A function's name with its path: where there are only line tables, the debug
+/// information has none, but the symbol table has. Of functions whose code is the same
+/// the linker may keep one, so the two must agree.
+fn with_path<'a>(name: Option<Cow<'a, str>>, symbol: Option<Cow<'a, str>>) -> Option<Cow<'a, str>> {
+    let (Some(name), Some(symbol)) = (&name, &symbol) else {
+        return name.or(symbol);
+    };
+    // Instances have their types in one of them.
+    let base = name.split('<').next().unwrap_or(name);
+    let is_same = symbol
+        .trim_end_matches("::{{closure}}")
+        .ends_with(&format!("::{base}"))
+        || (base.starts_with('{') && symbol.ends_with('}'));
+    let is_bare = !name.contains("::");
+    Some(if is_bare && is_same {
+        symbol.clone()
+    } else {
+        name.clone()
+    })
 }
 
 /// Where the last code before an address comes from that has a line, in the same

@@ -20,6 +20,10 @@ use crate::snapshot::{
 /// Signatures that are told apart. With more, those go whose stalls took least.
 const SIGNATURES: usize = 256;
 
+/// After so many looks a stall without a line is told as it is: at eight times the
+/// threshold, as a rule.
+const UNTOLD: u32 = 4;
+
 /// See the [module](self).
 #[derive(Default)]
 pub(super) struct Book {
@@ -88,6 +92,8 @@ struct Stall {
     seen_at: Duration,
     /// Samples that are still to come.
     awaited: u32,
+    /// How often it was looked at, or should have been.
+    looks: u32,
     samples: Vec<Sample>,
     ended: Option<Duration>,
 }
@@ -108,6 +114,7 @@ impl Book {
             facts,
             seen_at: now,
             awaited: 0,
+            looks: 0,
             samples: Vec::new(),
             ended: None,
         };
@@ -131,10 +138,11 @@ impl Book {
 
     /// No sample is taken now.
     pub(super) fn denied(&mut self, id: StallId) {
-        if let Some(stall) = self.stalls.get(&id).filter(|stall| stall.counts()) {
+        if let Some(stall) = self.stalls.get_mut(&id) {
+            stall.looks += 1;
             // So its place is known, and does not change later on.
             let (signature, at) = (stall.signature(), stall.blamed());
-            let settled = stall.awaited == 0;
+            let settled = stall.is_settled();
             self.record(signature, at).settled |= settled;
         }
         self.settle(id);
@@ -172,7 +180,7 @@ impl Book {
     /// All that stalls or has stalled, as of `now`.
     pub(super) fn drafts(&self, now: Duration) -> Vec<Draft> {
         let mut running: HashMap<Signature, Vec<&Stall>> = HashMap::new();
-        for stall in self.stalls.values().filter(|stall| stall.counts()) {
+        for stall in self.stalls.values() {
             running.entry(stall.signature()).or_default().push(stall);
         }
         // Of some nothing is booked yet.
@@ -197,7 +205,7 @@ impl Book {
 
     /// The numbers of records with stalls, one of which had all its samples at some time.
     pub(super) fn settled(&self) -> Vec<u64> {
-        let running = self.stalls.values().filter(|stall| stall.counts());
+        let running = self.stalls.values();
         let running: HashSet<Signature> = running.map(Stall::signature).collect();
         let is_there = |(signature, record): &(&Signature, &Record)| {
             record.settled && (record.total.stalls > 0 || running.contains(signature))
@@ -212,7 +220,7 @@ impl Book {
         if !self.stalls.get(&id).is_some_and(over) {
             return;
         }
-        let Some(stall) = self.stalls.remove(&id).filter(Stall::counts) else {
+        let Some(stall) = self.stalls.remove(&id) else {
             return;
         };
         let total = stall.total(stall.seen_at);
@@ -307,10 +315,10 @@ impl Draft {
 }
 
 impl Stall {
-    /// Whether it is to be reported. What `block_on` runs itself is only known by its
-    /// stack: else it is not even sure that the thread is in `block_on`.
-    fn counts(&self) -> bool {
-        self.facts.hold.whose.is_some() || matches!(self.signature().place, Place::Code(_))
+    /// Whether it is known well enough to tell the world: its line is, or will not be.
+    fn is_settled(&self) -> bool {
+        let is_told = matches!(self.signature().place, Place::Code(_));
+        self.awaited == 0 && (is_told || self.looks >= UNTOLD || self.ended.is_some())
     }
 
     /// Each sample, with the time that it stands for: since the sample before. What
@@ -342,9 +350,16 @@ impl Stall {
                 None => times.push((signature, held)),
             }
         }
-        // Of equal ones the first, which it was reported as so far.
+        // Of equal ones the first, which it was reported as so far. A sample that shows
+        // nothing does not outweigh one that shows the line.
         times.reverse();
-        let most = times.into_iter().max_by_key(|(_, time)| *time);
+        let told = |signature: &Signature| {
+            let is_code = matches!(signature.place, Place::Code(_));
+            (is_code, signature.cause.kind != StallKind::Unknown)
+        };
+        let most = times
+            .into_iter()
+            .max_by_key(|(signature, time)| (told(signature), *time));
         most.map_or(
             Signature {
                 place: unseen,

@@ -39,6 +39,9 @@ use crate::snapshot::{RuntimeId, SiteId, TaskId};
 /// least.
 const SOON: Duration = Duration::from_micros(500);
 
+/// When a stall that could not be sampled is tried again, at the earliest.
+const RETRY: Duration = Duration::from_millis(100);
+
 /// See the [module](self).
 #[derive(Default)]
 pub(super) struct Judge {
@@ -68,6 +71,8 @@ pub(super) struct Hold {
 #[derive(Clone, Copy)]
 pub(super) enum Event<'a> {
     Begins(StallId, &'a Watched, Hold),
+    /// Its stack should be looked at, but there is too much to look at.
+    Denied(StallId),
     /// Its stack should be looked at.
     Sample(StallId, &'a Watched, Hold, Spent),
     /// It was so long.
@@ -103,6 +108,8 @@ struct Observed {
     baseline: Option<Baseline>,
     /// It is a stall, and counted as one that goes on.
     stall: Option<Sampled>,
+    /// The age at which its thread was last seen to drive a worker.
+    drove_at: Duration,
     /// Its thread was seen without a worker.
     handed_on: bool,
     /// It was not there any more at the last look.
@@ -114,6 +121,8 @@ struct Sampled {
     id: StallId,
     /// At which age it is sampled next.
     again_at: Duration,
+    /// It was sampled.
+    seen: bool,
     /// The account at the last sample.
     last: Baseline,
 }
@@ -125,6 +134,10 @@ pub(super) trait Threads {
 
     /// Whether the thread drives a worker; `None` if that is not known.
     fn drives_worker(&mut self, watched: &Watched) -> Option<bool>;
+
+    /// Whether its stack may be looked at now; a `repeat` gives way to what was not seen
+    /// yet.
+    fn may_look(&mut self, now: Duration, hold: &Hold, repeat: bool) -> bool;
 
     /// A figure that changes with every turn of the thread's `block_on`; `None` if that is
     /// not known.
@@ -241,22 +254,21 @@ impl Judge {
             age,
             baseline: None,
             stall: None,
+            drove_at: age,
             handed_on: false,
             gone: false,
         });
-        let before = std::mem::replace(&mut observed.age, age);
+        observed.age = age;
         observed.gone = false;
         if age < threshold / 4 {
             return Some(hold.since + threshold / 2);
         }
-        if !observed.handed_on && threads.drives_worker(watched) == Some(false) {
-            observed.handed_on = true;
-            match observed.stall.take() {
-                // It was held for long before.
-                Some(stall) if before >= threshold * 2 => event(Event::Ends(stall.id, before)),
-                // The thread that takes its worker over may just have been slow to start.
-                Some(stall) => event(Event::Acquitted(stall.id)),
-                None => {}
+        let due = observed.stall.as_ref().is_none_or(|it| age >= it.again_at);
+        if due && !observed.handed_on {
+            if threads.drives_worker(watched) == Some(false) {
+                observed.hand_on(threshold, event);
+            } else {
+                observed.drove_at = age;
             }
         }
         if observed.handed_on {
@@ -269,30 +281,33 @@ impl Judge {
         if age < threshold {
             return Some(hold.since + threshold);
         }
-        let due = observed.stall.as_ref().is_none_or(|it| age >= it.again_at);
-        if due {
+        if due && observed.stall.is_none() {
             let reading = threads.account(watched);
-            let last = match &mut observed.stall {
-                Some(stall) => stall.last,
-                None if baseline.is_stall(now, now, reading, threshold) == Some(true) => {
-                    let id = self.new_stall();
-                    event(Event::Begins(id, watched, hold));
-                    observed.stall = Some(Sampled {
-                        id,
-                        again_at: threshold,
-                        last: baseline,
-                    });
-                    baseline
-                }
-                None => return Some(now + (threshold / 4).max(SOON)),
-            };
-            let spent = last.spent(now, reading);
-            if let Some(stall) = &mut observed.stall {
+            if baseline.is_stall(now, now, reading, threshold) != Some(true) {
+                return Some(now + (threshold / 4).max(SOON));
+            }
+            let id = self.new_stall();
+            event(Event::Begins(id, watched, hold));
+            observed.stall = Some(Sampled {
+                id,
+                again_at: threshold,
+                seen: false,
+                last: baseline,
+            });
+        }
+        if let (true, Some(stall)) = (due, &mut observed.stall) {
+            if threads.may_look(now, &hold, stall.seen) {
+                let reading = threads.account(watched);
+                let spent = stall.last.spent(now, reading);
                 while stall.again_at <= age {
                     stall.again_at *= 2;
                 }
+                stall.seen = true;
                 stall.last = Baseline::new(now, reading).unwrap_or(stall.last);
                 event(Event::Sample(stall.id, watched, hold, spent));
+            } else {
+                stall.again_at = age + RETRY.max(threshold);
+                event(Event::Denied(stall.id));
             }
         }
         observed.stall.as_ref().map(|it| hold.since + it.again_at)
@@ -386,6 +401,22 @@ impl Worker {
             hold.turn = Some(turn);
         }
         Some(hold)
+    }
+}
+
+impl Observed {
+    /// Its thread has handed its worker on.
+    fn hand_on(&mut self, threshold: Duration, event: &mut dyn FnMut(Event<'_>)) {
+        self.handed_on = true;
+        match self.stall.take() {
+            // It was held for long before.
+            Some(stall) if self.drove_at >= threshold * 2 => {
+                event(Event::Ends(stall.id, self.drove_at));
+            }
+            // The thread that takes its worker over may just have been slow to start.
+            Some(stall) => event(Event::Acquitted(stall.id)),
+            None => {}
+        }
     }
 }
 

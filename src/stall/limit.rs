@@ -11,16 +11,16 @@ pub(super) struct Limiter<K> {
     each: HashMap<K, Bucket>,
 }
 
-/// A reading costs some 0.1 ms, so this is half a percent of a core.
+/// A reading costs some 0.1 ms, so this is one percent of a core.
 const ALL: Rate = Rate {
-    per_second: 50.0,
-    burst: 100.0,
+    per_second: 100.0,
+    burst: 200.0,
 };
 
 /// Of one kind. A stall of ten seconds takes eleven.
 const EACH: Rate = Rate {
-    per_second: 10.0,
-    burst: 40.0,
+    per_second: 25.0,
+    burst: 50.0,
 };
 
 /// Kinds that are told apart; with more, all start anew.
@@ -97,27 +97,30 @@ mod tests {
     #[test]
     fn a_kind_has_its_burst_and_then_its_rate() {
         let mut limiter = Limiter::new();
-        assert_eq!(passed(&mut limiter, 1, 0, 100), 40);
-        assert_eq!(passed(&mut limiter, 1, 100, 10_100), 100);
+        assert_eq!(passed(&mut limiter, 1, 0, 1), 1);
+        // 49 at once, and those that come meanwhile.
+        let near = |passed: u32, expected: u32| passed.abs_diff(expected) <= 1;
+        assert!(near(passed(&mut limiter, 1, 1, 1_001), 49 + 25));
+        assert!(near(passed(&mut limiter, 1, 1_001, 11_001), 250));
         // After a rest there is a burst again.
-        assert_eq!(passed(&mut limiter, 1, 60_000, 60_050), 40);
+        assert_eq!(passed(&mut limiter, 1, 60_000, 60_030), 50);
     }
 
     #[test]
     fn repeats_leave_room_for_what_is_new() {
         let mut limiter = Limiter::new();
         let mut passes = |repeat| limiter.allows(1, Duration::ZERO, repeat);
-        assert_eq!((0..100).filter(|_| passes(true)).count(), 21);
-        assert_eq!((0..100).filter(|_| passes(false)).count(), 19);
+        assert_eq!((0..100).filter(|_| passes(true)).count(), 26);
+        assert_eq!((0..100).filter(|_| passes(false)).count(), 24);
     }
 
     #[test]
     fn many_kinds_share_a_limit_and_none_starves_another() {
         let mut limiter = Limiter::new();
-        assert_eq!(passed(&mut limiter, 1, 0, 1_000), 49);
-        let others = (2..200).map(|kind| passed(&mut limiter, kind, 1_000, 1_001));
+        assert!(passed(&mut limiter, 1, 0, 1_000) < 80);
+        let others = (2..400).map(|kind| passed(&mut limiter, kind, 1_000, 1_001));
         let others: Vec<u32> = others.collect();
-        assert_eq!(others.iter().sum::<u32>(), 100);
-        assert_eq!(others[..100], [1; 100]);
+        assert!(others[..190].iter().all(|passed| *passed == 1));
+        assert!(others.iter().sum::<u32>() <= 200);
     }
 }

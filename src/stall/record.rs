@@ -134,7 +134,7 @@ impl Record {
             stacks: stacks.iter().map(|(stack, seen)| seen.of(stack)).collect(),
             samples_omitted: self.samples_omitted,
             not_sampled: self.total.not_sampled,
-            no_stack: self.no_stack.clone(),
+            no_stack: self.no_stack.clone().filter(|_| self.stacks.is_empty()),
         }
     }
 }

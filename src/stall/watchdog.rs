@@ -60,10 +60,12 @@ pub(super) fn run(names: &SyncSender<Taken>) {
     heap::set_base(heap::Base::Plumber);
     let mut watched = Vec::new();
     let mut judge = Judge::default();
+    let mut threads = OwnThreads {
+        limiter: Limiter::new(),
+    };
     let mut unjudged = 0;
     let mut sampler = Sampler {
         capture: Capture::new(),
-        limiter: Limiter::new(),
         asked: Vec::new(),
         patience: PATIENCE,
         refused: Vec::new(),
@@ -73,7 +75,7 @@ pub(super) fn run(names: &SyncSender<Taken>) {
         // Before, so that nothing looks older than it was.
         let now = clock().now();
         let shortest = registry::watch(&mut watched);
-        let due = judge.look(now, &watched, &mut OwnThreads, &mut |event| {
+        let due = judge.look(now, &watched, &mut threads, &mut |event| {
             sampler.note(now, event);
         });
         sampler.collect();
@@ -104,7 +106,6 @@ fn pause(until: Duration) {
 /// Books what the judge says, and has stacks looked at.
 struct Sampler<'a> {
     capture: Capture,
-    limiter: Limiter<Option<SiteId>>,
     asked: Vec<(Looked, Request)>,
     /// How often a thread may still be looked at again.
     patience: u32,
@@ -141,11 +142,9 @@ impl Sampler<'_> {
             }
             Event::Ends(id, took) => told().stalls.ends(id, took, now),
             Event::Acquitted(id) => told().stalls.acquitted(id),
+            Event::Denied(id) => told().stalls.denied(id),
             Event::Sample(id, watched, hold, spent) => {
-                let site = hold.whose.map(|(_, site)| site);
-                let repeat = now.saturating_sub(hold.since) >= watched.threshold * 2;
-                let allowed = self.limiter.allows(site, now, repeat);
-                if let (Some(tid), true) = (watched.tid, allowed) {
+                if let Some(tid) = watched.tid {
                     let looked = Looked {
                         stall: id,
                         #[cfg(feature = "spans")]
@@ -267,7 +266,9 @@ impl Looked {
 }
 
 /// The threads of this process.
-struct OwnThreads;
+struct OwnThreads {
+    limiter: Limiter<Option<SiteId>>,
+}
 
 impl Threads for OwnThreads {
     fn account(&mut self, watched: &Watched) -> Reading {
@@ -282,6 +283,11 @@ impl Threads for OwnThreads {
 
     fn drives_worker(&mut self, watched: &Watched) -> Option<bool> {
         registry::drives_worker(watched.runtime, watched.thread)
+    }
+
+    fn may_look(&mut self, now: Duration, hold: &Hold, repeat: bool) -> bool {
+        let site = hold.whose.map(|(_, site)| site);
+        self.limiter.allows(site, now, repeat)
     }
 
     fn turns(&mut self, watched: &Watched) -> Option<u64> {

@@ -56,7 +56,7 @@ fn about(number: i64) -> Option<(&'static str, About)> {
             SYS_sendto SYS_sendmsg SYS_sendmmsg SYS_sendfile SYS_splice SYS_copy_file_range
             SYS_lseek SYS_close
         }
-        Any { SYS_ppoll SYS_pselect6 SYS_epoll_pwait SYS_io_getevents SYS_io_uring_enter };
+        Any { SYS_clone SYS_clone3 SYS_ppoll SYS_pselect6 SYS_epoll_pwait SYS_io_getevents SYS_io_uring_enter };
         only x86_64
         Descriptor { SYS_getdents }
         File { SYS_open SYS_stat SYS_lstat SYS_unlink SYS_rename SYS_mkdir SYS_rmdir SYS_creat }

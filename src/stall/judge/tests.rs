@@ -12,6 +12,7 @@ const fn ms(ms: u64) -> Duration {
 
 /// One worker, its account with the scheduler, and what was said about it.
 #[derive(Default)]
+#[allow(clippy::struct_excessive_bools)] // Each is set alone.
 struct Machine {
     judge: Judge,
     slow: Option<FinishedSlowPoll>,
@@ -21,6 +22,7 @@ struct Machine {
     /// It is not in a poll, but between two.
     between: bool,
     turns: u64,
+    denies: bool,
     running: Vec<StallId>,
     ended: Vec<Duration>,
     /// Ages at which a sample was asked for, in milliseconds.
@@ -33,6 +35,7 @@ struct Answers {
     reading: Reading,
     drives_worker: Option<bool>,
     turns: Option<u64>,
+    may_look: bool,
 }
 
 impl Threads for Answers {
@@ -42,6 +45,10 @@ impl Threads for Answers {
 
     fn drives_worker(&mut self, _: &Watched) -> Option<bool> {
         self.drives_worker
+    }
+
+    fn may_look(&mut self, _: Duration, _: &Hold, _: bool) -> bool {
+        self.may_look
     }
 
     fn turns(&mut self, _: &Watched) -> Option<u64> {
@@ -82,6 +89,7 @@ impl Machine {
             reading,
             drives_worker,
             turns: Some(self.turns),
+            may_look: !self.denies,
         };
         self.look_at(now, &[watched], &mut answers);
     }
@@ -108,6 +116,7 @@ impl Machine {
                 running.retain(|it| *it != id);
                 ended.push(took);
             }
+            Event::Denied(id) => assert!(running.contains(&id)),
             Event::Acquitted(id) => {
                 assert!(running.contains(&id));
                 running.retain(|it| *it != id);
@@ -293,6 +302,7 @@ fn a_stall_outlives_its_thread() {
         reading: Reading::Failed,
         drives_worker: None,
         turns: None,
+        may_look: true,
     };
     machine.look_at(ms(40), &[], &mut answers);
     assert_eq!(machine.stalls(), (0, vec![30]));
@@ -307,7 +317,7 @@ fn a_thread_that_handed_its_worker_on_stalls_nobody() {
     assert_eq!(machine.stalls(), (1, vec![]));
     // The thread that takes the worker over was slow to start.
     machine.handed_on = true;
-    machine.look(ms(17), Some(ms(0)));
+    machine.look(ms(20), Some(ms(0)));
     assert_eq!(machine.stalls(), NONE);
     // It got its worker back before it returned.
     machine.handed_on = false;
@@ -375,7 +385,7 @@ fn a_long_hold_before_a_worker_is_handed_on_counts() {
     }
     assert_eq!(machine.stalls(), (1, vec![]));
     machine.handed_on = true;
-    machine.look(ms(55), Some(ms(0)));
+    machine.look(ms(80), Some(ms(0)));
     assert_eq!(machine.stalls(), (0, vec![50]));
     machine.finish(ms(0), ms(90));
     machine.look(ms(91), None);
@@ -418,4 +428,19 @@ fn a_stall_whose_duration_was_overwritten_is_counted_once() {
     assert_eq!(machine.stalls(), (0, vec![11]));
     // The other one was never seen.
     assert_eq!(machine.judge.unjudged(), 1);
+}
+
+#[test]
+fn a_stall_that_was_denied_a_look_is_tried_again() {
+    let mut machine = Machine {
+        denies: true,
+        ..Machine::default()
+    };
+    machine.account(0, 0, false);
+    for at in (5..400).step_by(5) {
+        machine.denies = at < 290;
+        machine.look(ms(at), Some(ms(0)));
+    }
+    assert_eq!(machine.stalls(), (1, vec![]));
+    assert_eq!(machine.samples, [310]);
 }
