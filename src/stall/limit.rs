@@ -103,7 +103,7 @@ mod tests {
         assert!(near(passed(&mut limiter, 1, 1, 1_001), 49 + 25));
         assert!(near(passed(&mut limiter, 1, 1_001, 11_001), 250));
         // After a rest there is a burst again.
-        assert_eq!(passed(&mut limiter, 1, 60_000, 60_030), 50);
+        assert_eq!(passed(&mut limiter, 1, 60_000, 60_050), 50);
     }
 
     #[test]
