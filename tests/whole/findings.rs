@@ -13,15 +13,27 @@ use crate::{PATIENCE, eventually};
 /// A stall of this length is one on any machine.
 const PLAINLY: Duration = Duration::from_millis(300);
 
-fn stall_at(snapshot: &Snapshot, line: u32) -> Option<(Finding, StallEvidence)> {
-    let finding = snapshot
+/// Stalls of tasks that this line of this file spawned.
+fn stalls_at(snapshot: &Snapshot, line: u32) -> impl Iterator<Item = (&Finding, &StallEvidence)> {
+    let about = snapshot
         .findings
         .iter()
-        .find(|finding| finding.lint == Lint::StalledPoll && is_at(finding, line))?;
-    match &finding.evidence {
-        Evidence::Stall(stall) => Some((finding.clone(), stall.clone())),
+        .filter(move |finding| finding.lint == Lint::StalledPoll && is_at(finding, line));
+    about.filter_map(|finding| match &finding.evidence {
+        Evidence::Stall(stall) => Some((finding, stall)),
         _ => None,
-    }
+    })
+}
+
+/// The first of them that is as wanted.
+fn stall_at(
+    snapshot: &Snapshot,
+    line: u32,
+    wanted: impl Fn(&Finding, &StallEvidence) -> bool,
+) -> Option<(Finding, StallEvidence)> {
+    let mut stalls = stalls_at(snapshot, line);
+    let found = stalls.find(|(finding, stall)| wanted(finding, stall));
+    found.map(|(finding, stall)| (finding.clone(), stall.clone()))
 }
 
 /// Whether it is about tasks that this line of this file spawned.
@@ -40,26 +52,22 @@ fn a_stall_shows_while_every_worker_is_frozen() {
         .name("frozen")
         .build()
         .unwrap();
-    let (release, blocked) = mpsc::channel::<()>();
-    let blocked = Arc::new(Mutex::new(blocked));
+    let mut releases = Vec::new();
     let mut line = 0;
     for _ in 0..2 {
-        let blocked = Arc::clone(&blocked);
+        let (release, blocked) = mpsc::channel::<()>();
+        releases.push(release);
         line = line!() + 1;
         rt.spawn(async move {
-            // One waits for the message, the other for the lock.
-            let _ = blocked.lock().unwrap().recv_timeout(PATIENCE);
+            let _ = blocked.recv_timeout(PATIENCE);
         });
     }
     let (finding, stall) = eventually(TaskSelection::None, |snapshot| {
-        stall_at(snapshot, line).filter(|(_, stall)| {
+        stall_at(snapshot, line, |_, stall| {
             // Long enough that no wait for a processor can outweigh it.
-            let plain = stall
-                .running
-                .iter()
-                .filter(|it| it.running_for > PLAINLY)
-                .count();
-            plain == 2
+            let running = stall.running.iter();
+            let plain = running.filter(|it| it.running_for > PLAINLY);
+            plain.count() == 2
         })
     });
     assert!(finding.ongoing);
@@ -72,12 +80,12 @@ fn a_stall_shows_while_every_worker_is_frozen() {
         .saturating_sub(stall.running[0].running_for);
     let shown_after = finding.first_seen.saturating_sub(started);
     assert!(shown_after < Duration::from_secs(5), "{shown_after:?}");
-    release.send(()).unwrap();
-    release.send(()).unwrap();
+    drop(releases);
     let (finding, stall) = eventually(TaskSelection::None, |snapshot| {
-        stall_at(snapshot, line).filter(|(finding, _)| !finding.ongoing)
+        stall_at(snapshot, line, |finding, stall| {
+            !finding.ongoing && stall.stalls == 2
+        })
     });
-    assert_eq!(stall.stalls, 2);
     assert!(stall.total >= stall.worst);
     drop(rt);
     // Many ticks have passed; the log has it once.
@@ -106,7 +114,7 @@ fn block_in_place_stalls_nobody() {
             .find(|site| site.location.line == line && site.location.file.ends_with("findings.rs"));
         (site?.slow_polls == 1).then(|| snapshot.clone())
     });
-    assert!(stall_at(&snapshot, line).is_none());
+    assert_eq!(stalls_at(&snapshot, line).count(), 0);
 }
 
 #[test]
@@ -125,7 +133,7 @@ fn without_a_threshold_nothing_stalls() {
         })?;
         (site.polls == 1).then(|| (snapshot.clone(), site.clone()))
     });
-    assert!(stall_at(&snapshot, line).is_none());
+    assert_eq!(stalls_at(&snapshot, line).count(), 0);
     assert_eq!(site.slow_polls, 0);
     assert!(site.longest_poll >= Duration::from_millis(100));
 }
