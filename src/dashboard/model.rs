@@ -1,6 +1,7 @@
 //! All that the dashboard knows: the last snapshot, and where the user is in it.
 
 use std::cell::Cell;
+use std::time::Duration;
 
 use super::keymap::Scope;
 use super::list::{List, Row, Window};
@@ -229,6 +230,12 @@ impl Model {
     /// All of them, stalls included.
     pub(super) fn findings(&self) -> &[Finding] {
         self.snapshot.as_ref().map_or(&[], |s| &s.findings)
+    }
+
+    /// When the last snapshot was taken; zero before the first.
+    pub(super) fn taken_at(&self) -> Duration {
+        let snapshot = self.snapshot.as_ref();
+        snapshot.map_or(Duration::ZERO, |snapshot| snapshot.taken_at)
     }
 
     pub(super) fn selected_worker(&self) -> Option<&Worker> {

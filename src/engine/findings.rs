@@ -5,10 +5,10 @@ use std::time::Duration;
 use super::Engine;
 use super::verdict::Verdict;
 use crate::format;
-use crate::probe::sites::location;
+use crate::probe::sites::finding_site;
 use crate::snapshot::{
-    Evidence, Finding, FindingSite, Keeper, LeakEvidence, Lint, RetainedEvidence, SiteId,
-    StallEvidence, ZombieEvidence,
+    Evidence, Finding, Keeper, LeakEvidence, Lint, RetainedEvidence, SiteId, StallEvidence,
+    ZombieEvidence,
 };
 use crate::stall;
 
@@ -131,24 +131,18 @@ fn finding<E>(
     message: String,
     evidence: Evidence,
 ) -> (About, Finding) {
+    let spawned = finding_site(site);
     let finding = Finding {
         lint,
-        place: location(site).to_string(),
+        place: spawned.location.to_string(),
         message,
-        site: Some(finding_site(site)),
+        site: Some(spawned),
         first_seen: verdict.first_seen,
         last_seen: verdict.last_seen,
         ongoing: verdict.ongoing,
         evidence,
     };
     (About::Site(lint, site), finding)
-}
-
-fn finding_site(site: SiteId) -> FindingSite {
-    FindingSite {
-        id: site,
-        location: location(site),
-    }
 }
 
 /// ```text

@@ -40,6 +40,12 @@ pub(crate) fn location(site: SiteId) -> snapshot::Location {
     }
 }
 
+/// A site as a finding tells it.
+pub(crate) fn finding_site(id: SiteId) -> snapshot::FindingSite {
+    let location = location(id);
+    snapshot::FindingSite { id, location }
+}
+
 /// See the [module](self).
 pub(crate) struct SiteTable {
     index: Index,

@@ -94,10 +94,7 @@ fn spawned_at(lines: &mut Vec<String>, finding: &Finding, sites: &[StallingSite]
 
 fn running(lines: &mut Vec<String>, snapshot: &Snapshot, running: &[RunningStall]) {
     for (at, stall) in running.iter().take(NAMED).enumerate() {
-        let who = stall.task.map_or_else(
-            || "what block_on runs".to_owned(),
-            |task| format!("task {task}"),
-        );
+        let who = stall.who();
         let mut runtimes = snapshot.runtimes.iter();
         let runtime = runtimes.find(|runtime| runtime.id == stall.runtime);
         let runtime = runtime.map_or("?", |runtime| runtime.name.as_str());

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::LazyLock;
 
-use super::{CodeLine, Origin, StackFrame, StallStack};
+use super::{CodeLine, Origin, RunningStall, StackFrame, StallStack};
 use crate::format;
 
 /// Where the program is when this is first asked, which is most often where it was
@@ -122,6 +122,14 @@ impl fmt::Display for CodeLine {
             Some(place) => write!(f, "{place} in {}", self.function_path()),
             None => f.write_str(self.function_path()),
         }
+    }
+}
+
+impl RunningStall {
+    /// Who holds the worker: `task 812`, or what `block_on` runs.
+    pub(crate) fn who(&self) -> String {
+        let none = || "what block_on runs".to_owned();
+        self.task.map_or_else(none, |task| format!("task {task}"))
     }
 }
 

@@ -46,7 +46,6 @@ impl Symbols {
 
     /// Reads what the first stack would wait for otherwise: the program's own debug
     /// information.
-    #[allow(dead_code)] // Until the stall watchdog reads it.
     pub(crate) fn warm(&mut self) {
         let own = Self::warm as *const ();
         self.frames(&[own.addr() as u64], 0);
@@ -54,8 +53,8 @@ impl Symbols {
 
     /// The functions of a stack, the innermost first, for addresses inside of its calls.
     ///
-    /// It was taken after the loader's [generation](super::Generation) had this number of unloads. What may have been
-    /// another module's then has no name.
+    /// It was taken after the loader's [generation](super::Generation) had this number of
+    /// unloads. What may have been another module's then has no name.
     pub(crate) fn frames(&mut self, addresses: &[u64], unloads: u64) -> Vec<Frame> {
         if self.loaders.refresh() {
             self.by_address.clear();

@@ -6,6 +6,9 @@
 
 use std::time::Duration;
 
+#[cfg(target_os = "linux")]
+use super::proc;
+
 /// A thread's account with the scheduler, since its start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Account {
@@ -23,13 +26,8 @@ pub(super) struct Account {
 /// Allocates nothing. Costs about 20 µs.
 #[cfg(target_os = "linux")]
 pub(super) fn of(tid: u32) -> Option<Account> {
-    use super::proc;
-
-    let mut buffer = [0; 512];
-    let stat = proc::read(tid, "stat", &mut buffer).ok()?;
-    // The name, in parentheses, may itself hold parentheses and spaces.
-    let state = stat.rsplit_once(')')?.1.trim_start().chars().next()?;
-    let runnable = state == 'R';
+    let runnable = state(tid)? == 'R';
+    let mut buffer = [0; 80];
     // Documented in the kernel's Documentation/scheduler/sched-stats.rst.
     let schedstat = proc::read(tid, "schedstat", &mut buffer).ok()?;
     let waited = schedstat.split_ascii_whitespace().nth(1)?.parse().ok()?;
@@ -45,10 +43,20 @@ pub(super) fn of(_tid: u32) -> Option<Account> {
     None
 }
 
+/// The letter of a thread's state, `R` where it is running or runnable; `None` where the
+/// system does not tell, or the thread is gone.
+#[cfg(target_os = "linux")]
+pub(super) fn state(tid: u32) -> Option<char> {
+    let mut buffer = [0; 512];
+    let stat = proc::read(tid, "stat", &mut buffer).ok()?;
+    // The name, in parentheses, may itself hold parentheses and spaces.
+    stat.rsplit_once(')')?.1.trim_start().chars().next()
+}
+
 /// Time that a thread of this process has spent on a processor. In contrast to what
 /// `schedstat` says, it is not up to a tick behind while the thread runs.
 #[cfg(target_os = "linux")]
-fn ran(tid: u32) -> Option<Duration> {
+pub(super) fn ran(tid: u32) -> Option<Duration> {
     /// The scheduler's clock of one thread, as the kernel's `posix-timers_types.h` has
     /// it: `CPUCLOCK_SCHED | CPUCLOCK_PERTHREAD_MASK`.
     const SCHED_OF_THREAD: libc::clockid_t = 2 | 4;

@@ -142,7 +142,7 @@ impl Book {
             stall.looks += 1;
             // So its place is known, and does not change later on.
             let (signature, at) = (stall.signature(), stall.blamed());
-            let settled = stall.is_settled();
+            let settled = stall.is_settled(&signature.place);
             self.record(signature, at).settled |= settled;
         }
         self.settle(id);
@@ -231,10 +231,10 @@ impl Book {
 
     /// The record of a signature; a new one is about the line `at`.
     fn record(&mut self, signature: Signature, at: Option<CodeLine>) -> &mut Record {
-        if self.records.len() >= SIGNATURES && !self.records.contains_key(&signature) {
-            self.forget();
-        }
         if !self.records.contains_key(&signature) {
+            if self.records.len() >= SIGNATURES {
+                self.forget();
+            }
             self.numbers += 1;
             let place = self.free_place(&signature, at);
             self.places.insert(place.clone());
@@ -316,8 +316,8 @@ impl Draft {
 
 impl Stall {
     /// Whether it is known well enough to tell the world: its line is, or will not be.
-    fn is_settled(&self) -> bool {
-        let is_told = matches!(self.signature().place, Place::Code(_));
+    fn is_settled(&self, place: &Place) -> bool {
+        let is_told = matches!(place, Place::Code(_));
         self.awaited == 0 && (is_told || self.looks >= UNTOLD || self.ended.is_some())
     }
 

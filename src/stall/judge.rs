@@ -281,8 +281,9 @@ impl Judge {
         if age < threshold {
             return Some(hold.since + threshold);
         }
+        let mut read = None;
         if due && observed.stall.is_none() {
-            let reading = threads.account(watched);
+            let reading = *read.insert(threads.account(watched));
             if baseline.is_stall(now, now, reading, threshold) != Some(true) {
                 return Some(now + (threshold / 4).max(SOON));
             }
@@ -297,7 +298,7 @@ impl Judge {
         }
         if let (true, Some(stall)) = (due, &mut observed.stall) {
             if threads.may_look(now, &hold, stall.seen) {
-                let reading = threads.account(watched);
+                let reading = read.unwrap_or_else(|| threads.account(watched));
                 let spent = stall.last.spent(now, reading);
                 while stall.again_at <= age {
                     stall.again_at *= 2;

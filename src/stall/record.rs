@@ -4,10 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::book::{Facts, Place, Sample, Signature, Stack};
-use crate::probe::sites;
-use crate::snapshot::{
-    CodeLine, FindingSite, SiteId, StallEvidence, StallStack, StallingSite, TaskId,
-};
+use crate::probe::sites::finding_site;
+use crate::snapshot::{CodeLine, SiteId, StallEvidence, StallStack, StallingSite, TaskId};
 
 /// Stacks that are kept, and lines of a function that computes.
 const STACKS: usize = 6;
@@ -124,10 +122,7 @@ impl Record {
             sites: sites
                 .into_iter()
                 .map(|(id, stalls)| StallingSite {
-                    site: FindingSite {
-                        id,
-                        location: sites::location(id),
-                    },
+                    site: finding_site(id),
                     stalls,
                 })
                 .collect(),

@@ -108,10 +108,7 @@ impl Sheet {
     }
 
     pub(super) fn seen(&mut self, model: &Model, finding: &Finding) {
-        let taken_at = model
-            .snapshot
-            .as_ref()
-            .map_or(Duration::ZERO, |s| s.taken_at);
+        let taken_at = model.taken_at();
         let ago = |at: Duration| format!("{} ago", format::duration(taken_at.saturating_sub(at)));
         self.fact("first seen", &ago(finding.first_seen));
         let last_seen = if finding.ongoing {

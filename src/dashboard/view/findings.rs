@@ -124,6 +124,15 @@ pub(super) fn keeper(kept: &RetainedEvidence) -> String {
     }
 }
 
+/// What stands before a finding, full while it goes on.
+pub(super) fn mark(finding: &Finding, theme: Theme) -> (char, Style) {
+    if finding.ongoing {
+        ('●', theme.alarm())
+    } else {
+        ('○', Style::new())
+    }
+}
+
 /// `for 4 m 03 s` while it goes on, `4 m 03 s ago` afterwards.
 fn seen(finding: &Finding, taken_at: Duration) -> String {
     if finding.ongoing {
@@ -161,19 +170,12 @@ pub(super) fn draw(buffer: &mut Buffer, area: Rect, model: &Model, theme: Theme)
         });
         return empty(buffer, area, theme, says);
     }
-    let taken_at = model
-        .snapshot
-        .as_ref()
-        .map_or(Duration::ZERO, |s| s.taken_at);
+    let taken_at = model.taken_at();
     let table = Table::<FindingColumn>::untitled(area, theme, focused);
     let rows = model.findings.visible(area.height.into());
     for (area, (row, selected)) in area.rows().zip(rows) {
         let finding = &findings[row.index];
-        let (mark, style) = if finding.ongoing {
-            ('●', theme.alarm())
-        } else {
-            ('○', Style::new())
-        };
+        let (mark, style) = mark(finding, theme);
         let look = RowLook {
             selected,
             mark,

@@ -106,18 +106,15 @@ impl Sheet {
 
     fn running(&mut self, model: &Model, running: &[RunningStall]) {
         for (at, stall) in running.iter().enumerate() {
+            let who = stall.who();
             let RunningStall {
-                task,
+                task: _,
                 runtime,
                 worker,
                 running_for,
                 target,
                 spans,
             } = stall;
-            let who = task.map_or_else(
-                || "what block_on runs".to_owned(),
-                |task| format!("task {task}"),
-            );
             let mut says = format!(
                 "{who} blocks {}/{worker} for {}",
                 model.runtime_name(*runtime),

@@ -1,7 +1,5 @@
 //! Which lines block the event loop, those that do now first.
 
-use std::time::Duration;
-
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
@@ -10,6 +8,7 @@ use super::super::column::Column;
 use super::super::model::{Model, Panel};
 use super::super::stalls::{StallColumn, StallItem, evidence};
 use super::super::theme::Theme;
+use super::findings::mark;
 use super::table::{RowLook, Table};
 use super::titled;
 
@@ -31,10 +30,7 @@ pub(super) fn draw(buffer: &mut Buffer, area: Rect, model: &Model, theme: Theme)
         (now, past) => format!("{now} now ●, {past} past ○"),
     };
     let area = titled(buffer, area, theme, focused, "Stalls", &note);
-    let taken_at = model
-        .snapshot
-        .as_ref()
-        .map_or(Duration::ZERO, |s| s.taken_at);
+    let taken_at = model.taken_at();
     let (table, area) = Table::begin(buffer, area, theme, focused, StallColumn::ALL, None);
     let rows = model.stalls.visible(area.height.into());
     for (area, (row, selected)) in area.rows().zip(rows) {
@@ -42,11 +38,7 @@ pub(super) fn draw(buffer: &mut Buffer, area: Rect, model: &Model, theme: Theme)
         let Some(stall) = evidence(finding) else {
             continue;
         };
-        let (mark, style) = if finding.ongoing {
-            ('●', theme.alarm())
-        } else {
-            ('○', Style::new())
-        };
+        let (mark, style) = mark(finding, theme);
         let look = RowLook {
             selected,
             mark,

@@ -1,7 +1,10 @@
 //! Whether a thread sleeps, and where, as the kernel tells it.
 
+use std::time::Duration;
+
 use super::SystemCall;
 use crate::probe::sched::current_tid;
+use crate::stall::account::{ran, state};
 use crate::stall::proc;
 
 /// What a thread does.
@@ -45,14 +48,6 @@ fn own_stat() -> bool {
     current_tid().and_then(state).is_some()
 }
 
-/// The state's letter.
-fn state(tid: u32) -> Option<char> {
-    let mut buffer = [0; 256];
-    let stat = proc::read(tid, "stat", &mut buffer).ok()?;
-    // The name, in parentheses, may itself hold parentheses.
-    stat.rsplit_once(')')?.1.trim_start().chars().next()
-}
-
 /// A line of `/proc/self/task/TID/syscall`: `running`, or the call's number, its
 /// arguments, the stack pointer and the address in the code.
 fn parse(line: &str) -> Option<State> {
@@ -82,8 +77,8 @@ fn parse(line: &str) -> Option<State> {
 /// How much a thread has run: the same twice if it has not in between.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Activity {
-    /// Nanoseconds on a processor.
-    time: (i64, i64),
+    /// On a processor.
+    time: Duration,
     /// How often it was given one, if the kernel counts that. Without it, time that a
     /// hypervisor has taken could hide a short run.
     times: Option<u64>,
@@ -92,24 +87,11 @@ pub(super) struct Activity {
 impl Activity {
     /// `None` if the thread is gone.
     pub(super) fn of(tid: u32) -> Option<Self> {
-        /// The clock of one thread, and the one that the scheduler keeps for it.
-        const KIND: libc::clockid_t = 4 | 2;
-        let clock = !libc::clockid_t::try_from(tid).ok()? << 3 | KIND;
-        let mut time = libc::timespec {
-            tv_sec: 0,
-            tv_nsec: 0,
-        };
-        // SAFETY: the kernel writes a time to where there is one.
-        if unsafe { libc::clock_gettime(clock, &raw mut time) } != 0 {
-            return None;
-        }
+        let time = ran(tid)?;
         let mut buffer = [0; 80];
         let stat = proc::read(tid, "schedstat", &mut buffer).ok();
         let times = stat.and_then(|stat| stat.trim_end().rsplit(' ').next()?.parse().ok());
-        Some(Self {
-            time: (time.tv_sec, time.tv_nsec),
-            times,
-        })
+        Some(Self { time, times })
     }
 }
 

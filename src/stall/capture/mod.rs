@@ -66,8 +66,7 @@ use std::fmt;
 use crate::probe::cells::Cell;
 use crate::stacks::Generation;
 
-pub(super) use live::Capture;
-pub(super) use live::Request;
+pub(super) use live::{Capture, Request};
 
 /// One poll of one thread.
 #[derive(Clone, Copy)]
