@@ -107,7 +107,7 @@ impl<S: Source> Feed<S> {
         } else {
             TaskSelection::None
         };
-        model.absorb(self.source.snapshot(asked_for), asked_for);
+        model.absorb(self.source.snapshot(asked_for));
         self.taken_at = Some(now);
         if tasks_due {
             self.tasks_taken_at = Some(now);

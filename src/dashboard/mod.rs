@@ -50,7 +50,9 @@ use crate::snapshot::{Snapshot, TaskSelection};
 /// Any closure that takes a [`TaskSelection`] is one. It is called a few times
 /// a second and should be quick: the dashboard waits for it.
 pub trait Source {
-    /// Takes a snapshot now, with the live tasks that `tasks` asks for.
+    /// Takes a snapshot now, with the live tasks that `tasks` asks for. One that has the
+    /// tasks of an earlier call says so in
+    /// [`tasks_selected`](Snapshot::tasks_selected), and is asked again.
     fn snapshot(&mut self, tasks: TaskSelection) -> Snapshot;
 }
 

@@ -108,10 +108,11 @@ impl Default for Model {
 }
 
 impl Model {
-    /// Takes a new snapshot; `asked_for` is what it was asked for.
-    pub(super) fn absorb(&mut self, mut snapshot: Snapshot, asked_for: TaskSelection) {
+    /// Takes a new snapshot.
+    pub(super) fn absorb(&mut self, mut snapshot: Snapshot) {
+        // Another process may still answer what it was asked before.
         if let (Some(Page::Tasks(page)), TaskSelection::OfSite(site, _)) =
-            (self.pages.last_mut(), asked_for)
+            (self.pages.last_mut(), snapshot.tasks_selected)
             && page.site == site
         {
             page.absorb(&mut snapshot);

@@ -36,7 +36,7 @@ impl User {
             model: Model::default(),
             snapshot,
         };
-        user.model.absorb(earlier, TaskSelection::None);
+        user.model.absorb(earlier);
         user.waits();
         user
     }
@@ -57,7 +57,8 @@ impl User {
                 snapshot.tasks.iter_mut().for_each(forget_bytes);
             }
         }
-        self.model.absorb(snapshot, wanted);
+        snapshot.tasks_selected = wanted;
+        self.model.absorb(snapshot);
         self
     }
 
@@ -235,7 +236,9 @@ fn tasks_are_copied_twice_a_second() {
     let copies = RefCell::new(Vec::new());
     let mut feed = Feed::new(|wanted| {
         copies.borrow_mut().push(wanted != TaskSelection::None);
-        fixture::snapshot()
+        let mut snapshot = fixture::snapshot();
+        snapshot.tasks_selected = wanted;
+        snapshot
     });
     let mut model = Model::default();
     let start = Instant::now();

@@ -11,8 +11,8 @@ use crate::probe::latency::{BUCKETS, upper_bound};
 use crate::probe::registry::{self, WorkerFacts};
 use crate::probe::sites::location;
 use crate::snapshot::{
-    CurrentPoll, Evidence, FORMAT_VERSION, Finding, HeapAccounting, PollLatency, Process, Runtime,
-    Site, SiteId, Snapshot, TaskSelection, Worker,
+    CurrentPoll, Evidence, FORMAT_VERSION, Finding, HeapAccounting, LatencyBucket, PollLatency,
+    Process, Runtime, Site, SiteId, Snapshot, TaskSelection, Worker,
 };
 
 /// The file name of the executable, which does not change.
@@ -46,6 +46,7 @@ pub(super) fn take(engine: &Engine, now: Duration, selection: TaskSelection) -> 
         runtimes: runtimes(engine),
         workers,
         sites: sites(engine),
+        tasks_selected: selection,
         tasks,
         tasks_omitted,
         not_measured: not_measured::not_measured(engine),
@@ -154,9 +155,15 @@ fn latency(buckets: &[u64; BUCKETS], longest: u64) -> PollLatency {
         });
         bucket.map_or(Duration::ZERO, upper)
     };
+    let taken = buckets.iter().enumerate().filter(|(_, count)| **count > 0);
+    let taken = taken.map(|(bucket, count)| LatencyBucket {
+        upper: clock().duration(upper_bound(bucket)),
+        count: *count,
+    });
+    let taken: Vec<_> = taken.collect();
     let mut decades = [0; PollLatency::DECADES.len()];
-    for (bucket, count) in buckets.iter().enumerate().filter(|(_, count)| **count > 0) {
-        let micros = upper(bucket).as_micros();
+    for LatencyBucket { upper, count } in &taken {
+        let micros = upper.min(&max).as_micros();
         let decade = if micros == 0 {
             0
         } else {
@@ -171,6 +178,7 @@ fn latency(buckets: &[u64; BUCKETS], longest: u64) -> PollLatency {
         p999: quantile(999),
         max,
         decades,
+        buckets: taken,
     }
 }
 

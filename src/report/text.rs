@@ -310,7 +310,7 @@ fn more(out: &mut String, n: u64) {
 mod tests {
     use super::super::fixture::{full, without_bytes};
     use super::*;
-    use crate::snapshot::{Process, Runtime};
+    use crate::snapshot::{Process, Runtime, TaskSelection};
 
     #[test]
     fn a_full_report() {
@@ -369,6 +369,7 @@ mod tests {
             workers: Vec::new(),
             sites: Vec::new(),
             tasks: Vec::new(),
+            tasks_selected: TaskSelection::None,
             tasks_omitted: 0,
             not_measured: Vec::new(),
             process: Process {

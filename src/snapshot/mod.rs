@@ -47,6 +47,9 @@ pub struct Snapshot {
     pub workers: Vec<Worker>,
     /// Every spawn site seen so far, by file, line and column.
     pub sites: Vec<Site>,
+    /// Which live tasks were asked for.
+    #[serde(skip)]
+    pub tasks_selected: TaskSelection,
     /// Live tasks, as many as the request asked for.
     pub tasks: Vec<Task>,
     /// How many live tasks matched the request and are not in `tasks`.
@@ -279,6 +282,19 @@ pub struct PollLatency {
     /// Counts per power of ten, from under 1 µs up to 10 s and more; see
     /// [`PollLatency::DECADES`].
     pub decades: [u64; 8],
+    /// The buckets that are not empty, the shortest durations first. Not in JSON
+    /// reports, for their number.
+    #[serde(skip)]
+    pub buckets: Vec<LatencyBucket>,
+}
+
+/// Poll durations of about the same length.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LatencyBucket {
+    /// The longest duration that it takes.
+    pub upper: Duration,
+    /// How many durations it took.
+    pub count: u64,
 }
 
 impl PollLatency {
