@@ -3,6 +3,9 @@
 use std::ffi::OsStr;
 use std::time::Duration;
 
+#[cfg(feature = "attach")]
+use crate::serve;
+
 /// A poll longer than this is a stall.
 ///
 /// Lower finds more and wakes the engine more often (every half threshold);
@@ -38,6 +41,11 @@ pub struct Config {
     /// [`heap_profile`](crate::heap_profile).
     #[cfg(feature = "heap-profile")]
     pub heap_profile: Option<u64>,
+    /// Where the process can be attached to, and by whom: `PLUMBER_BIND`,
+    /// `PLUMBER_ALLOW_REMOTE`, `PLUMBER_TOKEN`. Those of the first runtime hold for the
+    /// process.
+    #[cfg(feature = "attach")]
+    pub serve: serve::Settings,
 }
 
 impl Default for Config {
@@ -47,6 +55,8 @@ impl Default for Config {
             stall_threshold: Some(DEFAULT_STALL_THRESHOLD),
             #[cfg(feature = "heap-profile")]
             heap_profile: None,
+            #[cfg(feature = "attach")]
+            serve: serve::Settings::default(),
         }
     }
 }
@@ -116,16 +126,8 @@ impl Config {
                 _ => false,
             },
         );
-        read(INSTRUMENT, "on or off", &mut |value| match value {
-            "on" => {
-                self.instrument = true;
-                true
-            }
-            "off" => {
-                self.instrument = false;
-                true
-            }
-            _ => false,
+        read(INSTRUMENT, SWITCH, &mut |value| {
+            switch(value, &mut self.instrument)
         });
         read(HEAP_PROFILE, HEAP_PROFILE_ACCEPTED, &mut |value| {
             #[cfg(feature = "heap-profile")]
@@ -135,6 +137,23 @@ impl Config {
             }
             value == "off"
         });
+        #[cfg(feature = "attach")]
+        {
+            let settings = &mut self.serve;
+            read(serve::BIND, serve::BIND_ACCEPTED, &mut |value| {
+                serve::bind_from(value).is_some_and(|bind| {
+                    settings.bind = bind;
+                    true
+                })
+            });
+            read(serve::ALLOW_REMOTE, SWITCH, &mut |value| {
+                switch(value, &mut settings.allow_remote)
+            });
+            read(serve::TOKEN, "", &mut |value| {
+                settings.token = (!value.is_empty()).then(|| value.to_owned());
+                true
+            });
+        }
         #[cfg(feature = "heap-profile")]
         {
             self.heap_profile = self.heap_profile.filter(|interval| *interval > 0);
@@ -146,6 +165,19 @@ impl Config {
         self.stall_threshold = threshold.map(|threshold| threshold.min(longest));
         (self, errors)
     }
+}
+
+/// What a switch accepts.
+const SWITCH: &str = "on or off";
+
+/// Sets a switch; whether the value is accepted.
+fn switch(value: &str, to: &mut bool) -> bool {
+    match value {
+        "on" => *to = true,
+        "off" => *to = false,
+        _ => return false,
+    }
+    true
 }
 
 /// Zero for `off`; `None` for what is not accepted.

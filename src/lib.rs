@@ -97,6 +97,10 @@
     allow(rustdoc::broken_intra_doc_links)
 )]
 
+#[cfg(feature = "attach")]
+mod address;
+#[cfg(feature = "attach")]
+pub mod attach;
 pub mod config;
 #[cfg(feature = "dashboard")]
 pub mod dashboard;
@@ -111,12 +115,18 @@ mod lockfree;
 mod probe;
 pub mod report;
 pub mod runtime;
+#[cfg(feature = "attach")]
+pub mod serve;
 pub mod snapshot;
 #[cfg(feature = "spans")]
 pub mod spans;
 mod stacks;
 mod stall;
+#[cfg(feature = "attach")]
+mod wire;
 
+#[cfg(feature = "attach")]
+pub use address::{Address, AddressError, DEFAULT_PORT};
 pub use config::{Config, ConfigError};
 pub use engine::snapshot;
 pub use heap::{Alloc, SampledAlloc};

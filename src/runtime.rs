@@ -90,6 +90,15 @@ impl Instrument {
         self
     }
 
+    /// Where the process can be attached to, and by whom, if this is its first runtime.
+    /// See [`serve`](crate::serve).
+    #[cfg(feature = "attach")]
+    #[must_use]
+    pub fn serve(mut self, settings: crate::serve::Settings) -> Self {
+        self.config.serve = settings;
+        self
+    }
+
     /// Sets the probe's hooks on `builder`; see [`instrument`].
     pub fn install(self, builder: &mut tokio::runtime::Builder) {
         let facts = RuntimeFacts {
@@ -145,6 +154,8 @@ fn install(
     #[cfg(not(tokio_unstable))]
     let _ = builder;
     engine::start();
+    #[cfg(feature = "attach")]
+    crate::serve::start(&config.serve);
     if config.stall_threshold.is_some() {
         stall::start(engine::stalls_anew);
     }
@@ -356,6 +367,16 @@ impl Builder {
     #[cfg(feature = "heap-profile")]
     pub fn heap_profile(&mut self, interval: Option<u64>) -> &mut Self {
         self.config.heap_profile = interval;
+        self
+    }
+
+    /// Where the process can be attached to, and by whom. Overridden by `PLUMBER_BIND`,
+    /// `PLUMBER_ALLOW_REMOTE` and `PLUMBER_TOKEN`. There is one server in a process, that
+    /// of the first runtime which is built. Default: `127.0.0.1:6669`. See
+    /// [`serve`](crate::serve).
+    #[cfg(feature = "attach")]
+    pub fn serve(&mut self, settings: crate::serve::Settings) -> &mut Self {
+        self.config.serve = settings;
         self
     }
 

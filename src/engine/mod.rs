@@ -137,11 +137,24 @@ pub(crate) fn note_bare_runtime() {
 pub fn snapshot(tasks: TaskSelection) -> Snapshot {
     // What this thread has in hand is the one thing that others cannot read.
     heap::publish();
+    picture(tasks, Memory::read)
+}
+
+/// Takes a picture for somebody who asks many times a second: with many tasks, bytes may
+/// be a second old.
+#[cfg(feature = "attach")]
+pub(crate) fn snapshot_for_clients(tasks: TaskSelection) -> Snapshot {
+    picture(tasks, |memory, now| {
+        memory.read_if_due(now, SAMPLE, floors::STEP);
+    })
+}
+
+fn picture(tasks: TaskSelection, read_memory: impl FnOnce(&mut Memory, Duration)) -> Snapshot {
     let mut engine = engine();
     // Read in the lock: waiting for it must not make the picture look older.
     let now = clock().now();
     engine.sample(now);
-    engine.memory.read(now);
+    read_memory(&mut engine.memory, now);
     picture::take(&engine, now, tasks)
 }
 

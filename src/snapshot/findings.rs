@@ -22,6 +22,14 @@ pub enum Lint {
 }
 
 impl Lint {
+    /// Every lint there is.
+    pub const ALL: [Self; 4] = [
+        Self::StalledPoll,
+        Self::LeakingSite,
+        Self::RetainedBytes,
+        Self::ZombieTask,
+    ];
+
     /// Its stable name, such as `stalled_poll`.
     pub fn name(self) -> &'static str {
         match self {

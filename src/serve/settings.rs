@@ -1,0 +1,165 @@
+//! Where to listen, and for whom.
+
+use std::fmt;
+use std::io;
+
+use crate::address::{Address, DEFAULT_PORT};
+
+pub(crate) const BIND: &str = "PLUMBER_BIND";
+pub(crate) const ALLOW_REMOTE: &str = "PLUMBER_ALLOW_REMOTE";
+pub(crate) const TOKEN: &str = "PLUMBER_TOKEN";
+
+/// What `PLUMBER_BIND` accepts.
+pub(crate) const BIND_ACCEPTED: &str = "off, a host and a port such as 127.0.0.1:6669, a port \
+                                        alone, or unix:/path/of/a.sock";
+
+/// A token is to be kept secret, so it must not be guessed.
+const SHORTEST_TOKEN: usize = 16;
+
+/// Where a process listens for those who want to watch it, and whom it lets in.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Settings {
+    /// Where to listen; `None` does not. `PLUMBER_BIND`, with `off` for none. Default:
+    /// `127.0.0.1:6669`, where tokio-console looks; with the feature
+    /// `console-subscriber`, whose layer listens there, `127.0.0.1:6670`.
+    pub bind: Option<Address>,
+    /// Whether an address that other machines can reach is accepted; it needs a token,
+    /// too. `PLUMBER_ALLOW_REMOTE`. Default: `false`.
+    pub allow_remote: bool,
+    /// What a client must show, at least 16 characters. `PLUMBER_TOKEN`. Default: `None`,
+    /// nothing. tokio-console cannot show one.
+    pub token: Option<String>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let port = DEFAULT_PORT + u16::from(cfg!(feature = "console-subscriber"));
+        Self {
+            bind: Some(Address::Tcp {
+                host: "127.0.0.1".to_owned(),
+                port,
+            }),
+            allow_remote: false,
+            token: None,
+        }
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("bind", &self.bind)
+            .field("allow_remote", &self.allow_remote)
+            // Not the token itself: this may end in a log.
+            .field("token", &self.token.is_some())
+            .finish()
+    }
+}
+
+impl Settings {
+    /// The token that clients must show at this address.
+    ///
+    /// # Errors
+    ///
+    /// Where the address is not to be listened at with these settings.
+    pub(super) fn accepted_token(&self, bind: &Address) -> io::Result<Option<String>> {
+        let refuse = |why: String| Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+        if let Some(token) = &self.token
+            && token.chars().count() < SHORTEST_TOKEN
+        {
+            return refuse(format!(
+                "the token ({TOKEN}) is too short: at least {SHORTEST_TOKEN} characters are needed"
+            ));
+        }
+        let resolved = bind.resolve();
+        let reached =
+            |error| io::Error::new(io::ErrorKind::InvalidInput, format!("{bind}: {error}"));
+        let remote = resolved
+            .map_err(reached)?
+            .is_some_and(|it| !it.ip().is_loopback());
+        if remote && !self.allow_remote {
+            return refuse(format!(
+                "other machines can reach {bind}: that needs {ALLOW_REMOTE}=on and a {TOKEN}"
+            ));
+        }
+        if remote && self.token.is_none() {
+            return refuse(format!(
+                "other machines can reach {bind}: that needs a {TOKEN}"
+            ));
+        }
+        Ok(self.token.clone())
+    }
+}
+
+/// What `PLUMBER_BIND` says; `None` where that is not accepted.
+pub(crate) fn bind_from(value: &str) -> Option<Option<Address>> {
+    match value {
+        "off" => Some(None),
+        _ => value.parse().ok().map(Some),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(bind: &str) -> Settings {
+        Settings {
+            bind: bind_from(bind).unwrap(),
+            ..Settings::default()
+        }
+    }
+
+    fn accepted(settings: &Settings) -> Result<Option<String>, String> {
+        let bind = settings.bind.clone().unwrap();
+        settings
+            .accepted_token(&bind)
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn loopback_and_unix_need_nothing() {
+        for bind in ["127.0.0.1:0", "localhost:0", "[::1]:0", "unix:/tmp/x.sock"] {
+            assert_eq!(accepted(&at(bind)), Ok(None), "{bind}");
+        }
+        assert_eq!(bind_from("off"), Some(None));
+        assert_eq!(bind_from("a b"), None);
+    }
+
+    #[test]
+    fn other_machines_need_permission_and_a_token() {
+        let mut settings = at("0.0.0.0:6669");
+        assert_eq!(
+            accepted(&settings).unwrap_err(),
+            "other machines can reach 0.0.0.0:6669: that needs PLUMBER_ALLOW_REMOTE=on and a \
+             PLUMBER_TOKEN"
+        );
+        settings.allow_remote = true;
+        assert_eq!(
+            accepted(&settings).unwrap_err(),
+            "other machines can reach 0.0.0.0:6669: that needs a PLUMBER_TOKEN"
+        );
+        settings.token = Some("fifteen letters".to_owned());
+        let error = accepted(&settings).unwrap_err();
+        assert!(
+            error.ends_with("at least 16 characters are needed"),
+            "{error}"
+        );
+        settings.token = Some("a token of enough letters".to_owned());
+        assert_eq!(accepted(&settings), Ok(settings.token.clone()));
+        settings.allow_remote = false;
+        assert!(accepted(&settings).is_err());
+    }
+
+    #[test]
+    fn a_token_is_not_printed() {
+        let mut settings = at("off");
+        settings.token = Some("secret".to_owned());
+        let debug = format!("{settings:?}");
+        assert!(
+            debug.ends_with("token: true }") && !debug.contains("secret"),
+            "{debug}"
+        );
+    }
+}

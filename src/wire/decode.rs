@@ -1,0 +1,145 @@
+//! From messages to pictures.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::rows::{
+    Unknown, finding_from_wire, process_from_wire, runtime_from_wire, site_from_wire,
+    task_from_wire, worker_from_wire,
+};
+use super::table::Table;
+use super::{proto, selection_from_wire};
+use crate::format;
+use crate::snapshot::{FORMAT_VERSION, Finding, NotMeasured, Process, Snapshot};
+
+/// Why a message cannot be what it says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Malformed(pub(super) &'static str);
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a message that makes no sense: {}", self.0)
+    }
+}
+
+impl std::error::Error for Malformed {}
+
+/// Turns the messages of one peer into pictures, and keeps the rows of the last.
+#[derive(Debug, Default)]
+pub(crate) struct Decoder {
+    /// Of the last whole picture; none before the first.
+    server: Option<proto::Server>,
+    taken_at: Duration,
+    process: Table<proto::Process>,
+    runtimes: Table<proto::Runtime>,
+    workers: Table<proto::Worker>,
+    sites: Table<proto::Site>,
+    tasks: Table<proto::Task>,
+    tasks_selected: Option<proto::TaskSelection>,
+    tasks_omitted: u64,
+    findings: Table<proto::Finding>,
+    order: Vec<u32>,
+    not_measured: Vec<proto::NotMeasured>,
+}
+
+impl Decoder {
+    /// Takes in a message.
+    ///
+    /// # Errors
+    ///
+    /// Where it changes a picture that is not there.
+    pub(crate) fn apply(&mut self, update: proto::Update) -> Result<(), Malformed> {
+        if update.whole {
+            *self = Self {
+                server: Some(update.server.unwrap_or_default()),
+                ..Self::default()
+            };
+        } else if self.server.is_none() {
+            return Err(Malformed("it changes a picture that was never sent"));
+        }
+        self.taken_at = Duration::from_nanos(update.taken_at);
+        self.process.apply(update.process.into_iter().collect(), []);
+        self.runtimes.apply(update.runtimes, update.runtimes_gone);
+        let gone = update.workers_gone.into_iter();
+        let gone = gone.map(|key| (key.runtime, key.index));
+        self.workers.apply(update.workers, gone);
+        self.sites.apply(update.sites, update.sites_gone);
+        self.tasks.apply(update.tasks, update.tasks_gone);
+        self.tasks_selected = update.tasks_selected;
+        self.tasks_omitted = update.tasks_omitted;
+        self.findings.apply(update.findings, []);
+        if let Some(order) = update.findings_order {
+            self.order = order.numbers;
+            self.findings.retain(|number| self.order.contains(number));
+        }
+        if let Some(not_measured) = update.not_measured {
+            self.not_measured = not_measured.list;
+        }
+        Ok(())
+    }
+
+    /// The picture as of the last message.
+    ///
+    /// # Errors
+    ///
+    /// Where a row lacks what makes it one.
+    pub(crate) fn snapshot(&self) -> Result<Snapshot, Malformed> {
+        let taken_at = self.taken_at;
+        let (findings, unknown) = self.findings()?;
+        let workers = self.workers.rows();
+        let workers: Result<_, _> = workers.map(|row| worker_from_wire(row, taken_at)).collect();
+        let sites: Result<Vec<_>, _> = self.sites.rows().map(site_from_wire).collect();
+        let mut sites = sites?;
+        sites.sort_by(|a, b| a.location.cmp(&b.location));
+        let tasks = self.tasks.rows();
+        let process = self.process.get(&());
+        Ok(Snapshot {
+            version: FORMAT_VERSION,
+            taken_at,
+            process: process.map_or_else(Process::default, process_from_wire),
+            findings,
+            runtimes: self.runtimes.rows().map(runtime_from_wire).collect(),
+            workers: workers?,
+            sites,
+            tasks_selected: selection_from_wire(self.tasks_selected),
+            tasks: tasks.map(|task| task_from_wire(task, taken_at)).collect(),
+            tasks_omitted: self.tasks_omitted,
+            not_measured: self.not_measured(&unknown),
+        })
+    }
+
+    /// In their order, and those of lints that are not known here.
+    fn findings(&self) -> Result<(Vec<Finding>, Vec<Unknown>), Malformed> {
+        let (mut findings, mut unknown) = (Vec::new(), Vec::new());
+        for row in self
+            .order
+            .iter()
+            .filter_map(|number| self.findings.get(number))
+        {
+            match finding_from_wire(row, self.taken_at)? {
+                Ok(finding) => findings.push(finding),
+                Err(it) => unknown.push(it),
+            }
+        }
+        Ok((findings, unknown))
+    }
+
+    fn not_measured(&self, unknown: &[Unknown]) -> Vec<NotMeasured> {
+        let list = self.not_measured.iter().map(|it| NotMeasured {
+            what: it.what.clone(),
+            why: it.why.clone(),
+        });
+        let mut list: Vec<_> = list.collect();
+        if let Some(Unknown(lint)) = unknown.first() {
+            let findings = format::plural(unknown.len() as u64, "finding", "findings");
+            list.push(NotMeasured {
+                what: "some findings".to_owned(),
+                why: format!(
+                    "{findings} of lints that this version does not know, such as {lint}: the \
+                     process has a newer tokio-plumber"
+                ),
+            });
+        }
+        list
+    }
+}
