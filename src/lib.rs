@@ -128,6 +128,10 @@ mod wire;
 #[cfg(feature = "attach")]
 pub use address::{Address, AddressError, DEFAULT_PORT};
 pub use config::{Config, ConfigError};
+/// The real console-subscriber, for its [`ConsoleLayer`](console_subscriber::ConsoleLayer)
+/// beside the probe.
+#[cfg(feature = "console-subscriber")]
+pub use console_subscriber;
 pub use engine::snapshot;
 pub use heap::{Alloc, SampledAlloc};
 pub use runtime::{Instrument, instrument};

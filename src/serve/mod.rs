@@ -25,6 +25,8 @@ mod connection;
 mod greeting;
 mod listener;
 mod settings;
+#[cfg(test)]
+mod tests;
 #[cfg(unix)]
 mod unix;
 #[cfg(not(unix))]
