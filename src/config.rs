@@ -141,10 +141,9 @@ impl Config {
         {
             let settings = &mut self.serve;
             read(serve::BIND, serve::BIND_ACCEPTED, &mut |value| {
-                serve::bind_from(value).is_some_and(|bind| {
-                    settings.bind = bind;
-                    true
-                })
+                serve::bind_from(value)
+                    .map(|bind| settings.bind = bind)
+                    .is_ok()
             });
             read(serve::ALLOW_REMOTE, SWITCH, &mut |value| {
                 switch(value, &mut settings.allow_remote)

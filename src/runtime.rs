@@ -155,7 +155,7 @@ fn install(
     let _ = builder;
     engine::start();
     #[cfg(feature = "attach")]
-    crate::serve::start(&config.serve);
+    crate::serve::start_with_runtime(&config.serve);
     if config.stall_threshold.is_some() {
         stall::start(engine::stalls_anew);
     }

@@ -32,6 +32,7 @@ use anyhow::{Context, Result};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use tokio_plumber::dashboard::{self, Exit};
 use tokio_plumber::snapshot::TaskSelection;
+use tokio_plumber::{Config, serve};
 
 use crate::cli::{Options, ReportFormat};
 use crate::panics::Panics;
@@ -58,9 +59,10 @@ fn main() -> ExitCode {
     if options.list {
         return print(&cli::list());
     }
-    if let Err(error) = tokio_plumber::Config::from_env() {
-        return complain(&format!("error: {error}"), USAGE);
-    }
+    let config = match Config::from_env() {
+        Ok(config) => config,
+        Err(error) => return complain(&format!("error: {error}"), USAGE),
+    };
     // Before there is a thread or a handler to lose.
     if let Err(error) = heap::use_dhat(options.dhat.is_some()) {
         return complain(
@@ -68,13 +70,13 @@ fn main() -> ExitCode {
             FAILED,
         );
     }
-    match demonstrate(&options) {
+    match demonstrate(&options, &config) {
         Ok(code) => code,
         Err(error) => complain(&format!("error: {error:#}"), FAILED),
     }
 }
 
-fn demonstrate(options: &Options) -> Result<ExitCode> {
+fn demonstrate(options: &Options, config: &Config) -> Result<ExitCode> {
     let plan = options.plan();
     let planned = plan.scenarios.len();
     // First of all, so that a taken port is said before the screen changes.
@@ -88,6 +90,7 @@ fn demonstrate(options: &Options) -> Result<ExitCode> {
     stop.on_signals(Arc::clone(&dashboard_is_open))
         .context("cannot handle signals")?;
     let progress = Progress::new(!with_dashboard);
+    progress.attach(serve::start(&config.serve));
     let panics = Panics::keep();
     let runner = Runner {
         plan,

@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio_plumber::format;
+use tokio_plumber::{Address, format};
 
 use crate::heap_profile::Written;
 use crate::run::Outcome;
@@ -47,6 +47,18 @@ impl Progress {
         Self {
             stage: Arc::new(Mutex::new(Stage::Starting)),
             lines,
+        }
+    }
+
+    /// Where the demo can be attached to, or why it cannot.
+    pub(crate) fn attach(&self, listens: io::Result<Option<Address>>) {
+        match listens {
+            Ok(Some(address)) => self.say(&format!(
+                "watch it from another terminal: plumber {address}, or tokio-console \
+                 http://{address}\n"
+            )),
+            Ok(None) => {}
+            Err(error) => self.say(&format!("nobody can attach: {error}\n")),
         }
     }
 

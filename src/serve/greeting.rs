@@ -73,7 +73,7 @@ pub(super) async fn turn_away(io: &mut Box<dyn Io>, why: &str) {
     refuse(io, &goaway(why)).await;
 }
 
-/// Empty settings, and a GOAWAY whose error is ENHANCE_YOUR_CALM (RFC 9113, sections
+/// Empty settings, and a GOAWAY whose error is `ENHANCE_YOUR_CALM` (RFC 9113, sections
 /// 6.5, 6.8 and 7).
 fn goaway(why: &str) -> Vec<u8> {
     let mut frames = vec![0, 0, 0, 4, 0, 0, 0, 0, 0];

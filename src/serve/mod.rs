@@ -69,36 +69,50 @@ pub fn address() -> Option<Address> {
     Some(server.address().clone())
 }
 
-/// Starts the server of the process, once, unless it is switched off. A failure is
-/// logged, and the program runs on unwatched.
-pub(crate) fn start(settings: &Settings) {
-    SERVER.get_or_init(|| {
-        let bind = settings.bind.as_ref()?;
-        match Server::start(settings) {
-            Ok(server) => {
-                let address = server.address().clone();
-                log(move || {
-                    tracing::info!(
-                        target: "tokio_plumber",
-                        %address,
-                        "attach with `plumber {address}` or tokio-console"
-                    );
-                });
-                Some(server)
-            }
-            Err(error) => {
-                let bind = bind.to_string();
-                log(move || {
-                    tracing::warn!(
-                        target: "tokio_plumber",
-                        address = bind,
-                        "nobody can attach to this process: {error}"
-                    );
-                });
-                None
-            }
-        }
+/// Starts the server of the process before its first instrumented runtime does, and
+/// returns where it listens: `None` where it was asked not to, or could not before.
+///
+/// There is one in a process: what is asked for later changes nothing.
+///
+/// # Errors
+///
+/// As [`Server::start`]. No runtime tries again.
+pub fn start(settings: &Settings) -> io::Result<Option<Address>> {
+    let mut failed = None;
+    let server = SERVER.get_or_init(|| {
+        settings.bind.as_ref()?;
+        Server::start(settings)
+            .map_err(|error| failed = Some(error))
+            .ok()
     });
+    match failed {
+        Some(error) => Err(error),
+        None => Ok(server.as_ref().map(|server| server.address().clone())),
+    }
+}
+
+/// The same for a runtime that is being built, which says what came of it in the log. If
+/// it fails, the program runs on unwatched.
+pub(crate) fn start_with_runtime(settings: &Settings) {
+    if SERVER.get().is_some() {
+        return;
+    }
+    match start(settings) {
+        Ok(None) => {}
+        Ok(Some(address)) => log(move || {
+            tracing::info!(
+                target: "tokio_plumber",
+                %address,
+                "attach with `plumber {address}` or tokio-console"
+            );
+        }),
+        Err(error) => log(move || {
+            tracing::warn!(
+                target: "tokio_plumber",
+                "nobody can attach to this process: {error}"
+            );
+        }),
+    }
 }
 
 /// Logs, once the program has a subscriber: runtimes are often built before. It is the
@@ -205,7 +219,7 @@ async fn serve(listener: Listener, token: Option<String>, stopped: oneshot::Rece
             admitted(request, token.as_deref())
         }))
         .add_service(
-            PlumberServer::new(watch::Service::default()).max_decoding_message_size(4 << 10),
+            PlumberServer::new(watch::Service).max_decoding_message_size(4 << 10),
         )
         .serve_with_incoming(ReceiverStream::<io::Result<Checked>>::new(connections));
     tokio::select! {

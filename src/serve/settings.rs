@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-use crate::address::{Address, DEFAULT_PORT};
+use crate::address::{Address, AddressError, DEFAULT_PORT};
 
 pub(crate) const BIND: &str = "PLUMBER_BIND";
 pub(crate) const ALLOW_REMOTE: &str = "PLUMBER_ALLOW_REMOTE";
@@ -92,11 +92,11 @@ impl Settings {
     }
 }
 
-/// What `PLUMBER_BIND` says; `None` where that is not accepted.
-pub(crate) fn bind_from(value: &str) -> Option<Option<Address>> {
+/// What `PLUMBER_BIND` says.
+pub(crate) fn bind_from(value: &str) -> Result<Option<Address>, AddressError> {
     match value {
-        "off" => Some(None),
-        _ => value.parse().ok().map(Some),
+        "off" => Ok(None),
+        _ => value.parse().map(Some),
     }
 }
 
@@ -123,8 +123,8 @@ mod tests {
         for bind in ["127.0.0.1:0", "localhost:0", "[::1]:0", "unix:/tmp/x.sock"] {
             assert_eq!(accepted(&at(bind)), Ok(None), "{bind}");
         }
-        assert_eq!(bind_from("off"), Some(None));
-        assert_eq!(bind_from("a b"), None);
+        assert_eq!(bind_from("off"), Ok(None));
+        assert!(bind_from("a b").is_err());
     }
 
     #[test]

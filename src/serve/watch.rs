@@ -23,7 +23,7 @@ const LONGEST: Duration = Duration::from_secs(60);
 /// A new wish is granted at once, but not more often than this.
 const SOON: Duration = Duration::from_millis(20);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Service;
 
 #[tonic::async_trait]

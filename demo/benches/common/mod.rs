@@ -21,6 +21,7 @@ pub(crate) struct Results(Vec<f64>);
 #[derive(Clone, Copy)]
 pub(crate) enum Flavor {
     CurrentThread,
+    #[allow(dead_code)] // Not every bench has it.
     MultiThread,
 }
 
@@ -120,6 +121,7 @@ pub(crate) fn build(instrumented: bool, flavor: Flavor) -> Runtime {
     builder.build().expect("a runtime")
 }
 
+#[allow(dead_code)] // Not every bench measures it.
 /// 64 tasks that yield again and again, and do `each` in between. CPU ns per poll.
 pub(crate) fn yields(runtime: &Runtime, each: impl Fn() + Copy + Send + 'static) -> f64 {
     const TASKS: u32 = 64;
@@ -147,6 +149,7 @@ pub(crate) fn yields(runtime: &Runtime, each: impl Fn() + Copy + Send + 'static)
     })
 }
 
+#[allow(dead_code)] // Not every bench measures it.
 /// Batches of tasks that are ready at once. CPU ns per task.
 pub(crate) fn spawns(runtime: &Runtime) -> f64 {
     const BATCH: u32 = 256;
