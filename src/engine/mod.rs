@@ -13,6 +13,8 @@ mod floors;
 mod history;
 mod idle_tasks;
 mod leaking_site;
+#[cfg(feature = "attach")]
+pub(crate) mod live;
 mod memory;
 mod memory_lints;
 mod memory_past;

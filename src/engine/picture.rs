@@ -103,11 +103,7 @@ fn runtimes(engine: &Engine) -> Vec<Runtime> {
         .iter()
         .map(|entry| Runtime {
             id: entry.id,
-            name: entry
-                .facts
-                .name
-                .clone()
-                .unwrap_or_else(|| entry.id.to_string()),
+            name: entry.name(),
             flavor: entry.facts.flavor,
             worker_threads: entry.facts.worker_threads,
             built_at: clock().since_epoch(entry.built_at),
@@ -155,12 +151,7 @@ fn latency(buckets: &[u64; BUCKETS], longest: u64) -> PollLatency {
         });
         bucket.map_or(Duration::ZERO, upper)
     };
-    let taken = buckets.iter().enumerate().filter(|(_, count)| **count > 0);
-    let taken = taken.map(|(bucket, count)| LatencyBucket {
-        upper: clock().duration(upper_bound(bucket)),
-        count: *count,
-    });
-    let taken: Vec<_> = taken.collect();
+    let taken = taken(buckets);
     let mut decades = [0; PollLatency::DECADES.len()];
     for LatencyBucket { upper, count } in &taken {
         let micros = upper.min(&max).as_micros();
@@ -180,6 +171,16 @@ fn latency(buckets: &[u64; BUCKETS], longest: u64) -> PollLatency {
         decades,
         buckets: taken,
     }
+}
+
+/// The buckets that are not empty, in time.
+pub(super) fn taken(buckets: &[u64; BUCKETS]) -> Vec<LatencyBucket> {
+    let taken = buckets.iter().enumerate().filter(|(_, count)| **count > 0);
+    let taken = taken.map(|(bucket, count)| LatencyBucket {
+        upper: clock().duration(upper_bound(bucket)),
+        count: *count,
+    });
+    taken.collect()
 }
 
 fn sites(engine: &Engine) -> Vec<Site> {

@@ -86,7 +86,7 @@ fn parent_id(task: &Task) -> Option<TaskId> {
     task.parent.map(|parent| parent.id)
 }
 
-fn task(now: Duration, facts: &TaskFacts) -> Task {
+pub(super) fn task(now: Duration, facts: &TaskFacts) -> Task {
     let spawned_at = clock().since_epoch(facts.spawned_at);
     let last_start = clock().moment(facts.last_start);
     let last_end = clock().moment(facts.last_end);

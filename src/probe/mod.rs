@@ -9,6 +9,7 @@
 //! | poll starts | the record, the thread's published poll |
 //! | poll ends | the record, the thread's counters and latency bucket ([`latency`]) |
 //! | task ends | gives the record back, the thread's counters |
+//! | poll ends of a task that somebody looks at | its latency buckets (`watched`) |
 //! | span is entered or exited, if asked for | the thread's published spans (`entered`) |
 //!
 //! A poll takes no lock, allocates nothing and does no atomic read-modify-write:
@@ -37,3 +38,5 @@ pub(crate) mod sched;
 mod seat;
 pub(crate) mod sites;
 pub(crate) mod tasks;
+#[cfg(feature = "attach")]
+pub(crate) mod watched;

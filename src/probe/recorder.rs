@@ -10,6 +10,8 @@ use super::registry::{self, RuntimeFacts};
 use super::seat::{Desk, Polling, Seat, slot_of, with_seat};
 use super::sites::OTHERS;
 use super::tasks::{Inserted, Removed, TASKS};
+#[cfg(feature = "attach")]
+use super::watched::WATCHED;
 use crate::heap;
 use crate::heap::slots::Key;
 use crate::snapshot::{RuntimeId, TaskId};
@@ -160,6 +162,8 @@ impl Recorder {
         }
         cell.leave(now);
         cell.count_poll(counters, took);
+        #[cfg(feature = "attach")]
+        WATCHED.poll_ended(id, took);
         if record.id() == id {
             record.poll_ended(since, now, took);
         }

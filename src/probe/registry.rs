@@ -79,6 +79,14 @@ struct Lease {
     stall_threshold: Option<Duration>,
 }
 
+impl RuntimeEntry {
+    /// The name given to its builder, else one made from its id.
+    pub(crate) fn name(&self) -> String {
+        let name = self.facts.name.clone();
+        name.unwrap_or_else(|| self.id.to_string())
+    }
+}
+
 fn registry() -> MutexGuard<'static, Registry> {
     REGISTRY.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -99,6 +107,16 @@ pub(crate) fn add_runtime(facts: RuntimeFacts) -> RuntimeId {
         metrics: Weak::new(),
     });
     id
+}
+
+/// The name of a runtime, if it is still known.
+#[cfg(feature = "attach")]
+pub(crate) fn runtime_name(id: RuntimeId) -> Option<String> {
+    let registry = registry();
+    let mut known = registry.runtimes.iter().chain(&registry.ended);
+    known
+        .find(|runtime| runtime.id == id)
+        .map(RuntimeEntry::name)
 }
 
 /// Completes what is known of a runtime once it is built. The registry must not

@@ -22,6 +22,8 @@
 //! Records are spread over shards by task id. Ids count up, so tasks spawned
 //! one after another meet different locks.
 
+#[cfg(feature = "attach")]
+use std::ops::ControlFlow;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::record::{Birth, NO_SLOT, Record, TaskFacts};
@@ -186,6 +188,36 @@ impl TaskTable {
         }
     }
 
+    /// Shows every place of the table from `from` on, with the task that lives there, in
+    /// order, until `visit` breaks off. Returns the place to go on at, `None` at the end.
+    ///
+    /// A task keeps its place as long as it lives, so who remembers by place whom it saw
+    /// there sees without a search who came and who went. As [`for_each`](Self::for_each)
+    /// otherwise.
+    #[cfg(feature = "attach")]
+    pub(crate) fn walk(
+        &self,
+        from: usize,
+        mut visit: impl FnMut(usize, Option<&TaskFacts>) -> ControlFlow<()>,
+    ) -> Option<usize> {
+        let high_water = self
+            .shards
+            .each_ref()
+            .map(|shard| shard.high_water.load(Acquire));
+        let slots = high_water.into_iter().max().unwrap_or_default();
+        for place in from..slots as usize * SHARDS {
+            let shard = place % SHARDS;
+            let facts = u32::try_from(place / SHARDS)
+                .ok()
+                .filter(|slot| *slot < high_water[shard])
+                .and_then(|slot| self.shards[shard].records.get(slot)?.read());
+            if visit(place, facts.as_ref()).is_break() {
+                return Some(place + 1);
+            }
+        }
+        None
+    }
+
     fn shard(&self, id: u64) -> &Shard {
         #[allow(clippy::cast_possible_truncation)] // It is below `SHARDS`.
         let shard = (id % SHARDS as u64) as usize;
@@ -343,6 +375,33 @@ mod tests {
         let mut live = 0;
         table.for_each(|_| live += 1);
         assert_eq!(live, 0);
+    }
+
+    #[cfg(feature = "attach")]
+    #[test]
+    fn a_walk_shows_every_place_once_and_goes_on_where_it_stopped() {
+        let table = table();
+        for id in 1..=100 {
+            assert!(matches!(table.insert(&birth(id)), Inserted::Alive(_)));
+        }
+        table.remove(40).unwrap();
+        let (mut from, mut places, mut ids) = (Some(0), Vec::new(), Vec::new());
+        while let Some(start) = from {
+            let mut left = 7;
+            from = table.walk(start, |place, task| {
+                places.push(place);
+                ids.extend(task.map(|facts| facts.id.0));
+                left -= 1;
+                if left == 0 {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                }
+            });
+        }
+        assert!(places.iter().copied().eq(0..places.len()));
+        ids.sort_unstable();
+        assert!(ids.into_iter().eq((1..=100).filter(|id| *id != 40)));
     }
 
     #[test]
