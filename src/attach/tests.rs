@@ -8,8 +8,10 @@ use crate::serve::{Server, Settings};
 const LONG: Duration = Duration::from_secs(20);
 
 fn server(change: impl FnOnce(&mut Settings)) -> Server {
-    let mut settings = Settings::default();
-    settings.bind = Some("127.0.0.1:0".parse().unwrap());
+    let mut settings = Settings {
+        bind: Some("127.0.0.1:0".parse().unwrap()),
+        ..Settings::default()
+    };
     change(&mut settings);
     Server::start(&settings).unwrap()
 }
@@ -77,8 +79,10 @@ fn a_unix_socket_is_for_its_user_alone() {
     assert_eq!(mode & 0o777, 0o600);
     assert!(connect(first.address(), Options::default()).is_ok());
 
-    let mut settings = Settings::default();
-    settings.bind = Some(Address::Unix(path.clone()));
+    let settings = Settings {
+        bind: Some(Address::Unix(path.clone())),
+        ..Settings::default()
+    };
     let taken = Server::start(&settings).unwrap_err().to_string();
     assert!(
         taken.ends_with("is taken: something else is there"),

@@ -22,6 +22,7 @@
 //! most 64 connections are served at once; more are told so.
 
 mod connection;
+pub(crate) mod console;
 mod greeting;
 mod listener;
 mod settings;
@@ -218,9 +219,8 @@ async fn serve(listener: Listener, token: Option<String>, stopped: oneshot::Rece
         .layer(InterceptorLayer::new(move |request| {
             admitted(request, token.as_deref())
         }))
-        .add_service(
-            PlumberServer::new(watch::Service).max_decoding_message_size(4 << 10),
-        )
+        .add_service(PlumberServer::new(watch::Service).max_decoding_message_size(4 << 10))
+        .add_service(console::service())
         .serve_with_incoming(ReceiverStream::<io::Result<Checked>>::new(connections));
     tokio::select! {
         // Neither ends by itself.

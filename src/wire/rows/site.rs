@@ -25,8 +25,9 @@ impl Row for proto::Site {
     }
 
     fn merge(&mut self, mut change: Self) {
-        change.retained_history = merged(self.retained_history.take(), change.retained_history);
-        change.history = merged(self.history.take(), change.history);
+        let (retained, live) = (self.retained_history.take(), self.history.take());
+        change.retained_history = Some(merged(retained, change.retained_history));
+        change.history = Some(merged(live, change.history));
         *self = change;
     }
 }
@@ -38,18 +39,18 @@ fn news(before: Option<&proto::Trend>, now: Option<&proto::Trend>) -> Option<pro
     (dropped > 0 || !points.is_empty()).then_some(proto::Trend { dropped, points })
 }
 
-fn merged(before: Option<proto::Trend>, change: Option<proto::Trend>) -> Option<proto::Trend> {
+fn merged(before: Option<proto::Trend>, change: Option<proto::Trend>) -> proto::Trend {
     let mut trend = before.unwrap_or_default();
     let change = change.unwrap_or_default();
     move_on(&mut trend.points, change.dropped, change.points);
-    Some(trend)
+    trend
 }
 
-fn trend(points: impl Iterator<Item = u64>) -> Option<proto::Trend> {
-    Some(proto::Trend {
+fn trend(points: impl Iterator<Item = u64>) -> proto::Trend {
+    proto::Trend {
         dropped: 0,
         points: points.collect(),
-    })
+    }
 }
 
 pub(in super::super) fn site_to_wire(site: &Site) -> proto::Site {
@@ -69,8 +70,8 @@ pub(in super::super) fn site_to_wire(site: &Site) -> proto::Site {
         finished_retaining: site.finished_retaining,
         zombies: site.zombies,
         retained_growth: site.retained_growth,
-        retained_history: trend(site.retained_history.iter().copied()),
-        history: trend(site.history.iter().map(|live| u64::from(*live))),
+        retained_history: Some(trend(site.retained_history.iter().copied())),
+        history: Some(trend(site.history.iter().map(|live| u64::from(*live)))),
     }
 }
 
