@@ -8,6 +8,9 @@ use tonic::{Code, Status};
 
 use crate::address::Address;
 
+/// What a server says that has no place for another client.
+const FULL: &str = "clients are attached";
+
 /// Why a process could not be attached to, in one sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AttachError {
@@ -87,7 +90,18 @@ impl AttachError {
         })
     }
 
-    /// The process answered a request with an error, or the connection broke.
+    /// The first request was answered with an error, or not at all.
+    pub(super) fn unanswered(address: &Address, status: &Status) -> Self {
+        let known = Self::status(address, status);
+        if known.refused || status.source().is_none() || known.message.contains(FULL) {
+            return known;
+        }
+        Self::new(format!(
+            "what listens at {address} does not speak gRPC: is it another program?"
+        ))
+    }
+
+    /// A request was answered with an error, or the connection broke.
     pub(super) fn status(address: &Address, status: &Status) -> Self {
         let message = status.message();
         match status.code() {
@@ -115,7 +129,7 @@ impl AttachError {
     fn broken(address: &Address, error: &(dyn Error + 'static)) -> Self {
         let said = root(error);
         // What the server's GOAWAY says is all there is to say.
-        if let Some(at) = said.find("clients are attached") {
+        if let Some(at) = said.find(FULL) {
             let from = said[..at].rfind(|c: char| !c.is_ascii_digit() && c != ' ');
             let to = said[at..].find(['"', ')']).map_or(said.len(), |to| at + to);
             return Self::new(format!(

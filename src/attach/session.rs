@@ -161,7 +161,7 @@ impl Session {
         let updates = match timeout(PATIENCE, client.watch(request)).await {
             Ok(Ok(response)) => response.into_inner(),
             Ok(Err(status)) if status.code() == Code::Unimplemented => return Ended::NotSpoken,
-            Ok(Err(status)) => return AttachError::status(&self.address, &status).into(),
+            Ok(Err(status)) => return AttachError::unanswered(&self.address, &status).into(),
             Err(_) => return AttachError::silent(&self.address).into(),
         };
         self.pictures(updates, up).await.into()

@@ -158,7 +158,8 @@ fn one_who_speaks_something_else_is_said_to() {
         let _ = stream.read(&mut [0; 1024]);
     });
     let other = error(&address, Options::default());
-    assert!(other.starts_with(&format!("{address}: ")), "{other}");
+    let expected = format!("what listens at {address} does not speak gRPC: is it another program?");
+    assert_eq!(other, expected);
 }
 
 #[test]
