@@ -3,6 +3,8 @@
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
+use console_api::instrument::InstrumentRequest;
+use console_api::instrument::instrument_client::InstrumentClient;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tokio_stream::StreamExt;
@@ -11,6 +13,7 @@ use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Streaming};
 
+use super::console::ConsolePicture;
 use super::shared::Shared;
 use super::{AttachError, Link, Options, Protocol};
 use crate::address::Address;
@@ -138,7 +141,7 @@ impl Session {
             Err(error) => return AttachError::unreachable(&self.address, &error),
         };
         match self.plumber(channel.clone(), up).await {
-            Ended::NotSpoken => AttachError::ended(&self.address),
+            Ended::NotSpoken => self.console(channel, up).await,
             Ended::Broken(error) => error,
         }
     }
@@ -187,6 +190,36 @@ impl Session {
                 Err(error) => return AttachError::malformed(&self.address, &error),
             }
             up(Protocol::Plumber);
+        }
+    }
+
+    /// What console-subscriber tells, as often as it does.
+    async fn console(&mut self, channel: Channel, up: &mut impl FnMut(Protocol)) -> AttachError {
+        let mut client = InstrumentClient::new(channel).max_decoding_message_size(MAX_MESSAGE);
+        let request = self.authorized(Request::new(InstrumentRequest {}));
+        let mut updates = match timeout(PATIENCE, client.watch_updates(request)).await {
+            Ok(Ok(response)) => response.into_inner(),
+            Ok(Err(status)) => return AttachError::status(&self.address, &status),
+            Err(_) => return AttachError::silent(&self.address),
+        };
+        let mut wishes = self.wishes.clone();
+        let mut picture = ConsolePicture::default();
+        loop {
+            let update = tokio::select! {
+                update = updates.message() => update,
+                // It is known already.
+                Ok(()) = wishes.changed() => Ok(Some(console_api::instrument::Update::default())),
+            };
+            match update {
+                Ok(Some(update)) => picture.apply(update),
+                Ok(None) => return AttachError::ended(&self.address),
+                Err(status) => return AttachError::status(&self.address, &status),
+            }
+            let wanted = wishes.borrow_and_update().tasks;
+            let mut snapshot = picture.snapshot(wanted);
+            snapshot.process.name = self.address.to_string();
+            self.shared.publish(snapshot);
+            up(Protocol::TokioConsole);
         }
     }
 
