@@ -1,8 +1,8 @@
 //! console-subscriber beside the probe, each on a port of its own. In a process of its
 //! own, since there is one subscriber in a process.
 
-// What `main` prints is for people.
-#[allow(dead_code)]
+// Its `main` is for people.
+#[allow(dead_code, unreachable_pub)]
 #[path = "../demo/examples/both_worlds.rs"]
 mod example;
 

@@ -65,6 +65,9 @@ impl Session {
         let endpoint = Endpoint::from_shared(uri)
             .map_err(|error| AttachError::bad_address(&address, &error))?
             .connect_timeout(PATIENCE)
+            .http2_keep_alive_interval(PATIENCE)
+            .keep_alive_timeout(PATIENCE)
+            .keep_alive_while_idle(true)
             .tcp_nodelay(true);
         let authorization = options
             .token
@@ -204,19 +207,21 @@ impl Session {
         };
         let mut wishes = self.wishes.clone();
         let mut picture = ConsolePicture::default();
+        let mut came = false;
         loop {
-            let update = tokio::select! {
-                update = updates.message() => update,
-                // It is known already.
-                Ok(()) = wishes.changed() => Ok(Some(console_api::instrument::Update::default())),
-            };
-            match update {
-                Ok(Some(update)) => picture.apply(update),
-                Ok(None) => return AttachError::ended(&self.address),
-                Err(status) => return AttachError::status(&self.address, &status),
+            tokio::select! {
+                update = updates.message() => match update {
+                    Ok(Some(update)) => picture.apply(update),
+                    Ok(None) => return AttachError::ended(&self.address),
+                    Err(status) => return AttachError::status(&self.address, &status),
+                },
+                // All tasks are known here: a wish needs no answer.
+                Ok(()) = wishes.changed(), if came => {}
             }
+            came = true;
             let wanted = wishes.borrow_and_update().tasks;
             let mut snapshot = picture.snapshot(wanted);
+            // It does not tell its name.
             snapshot.process.name = self.address.to_string();
             self.shared.publish(snapshot);
             up(Protocol::TokioConsole);
