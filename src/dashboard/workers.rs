@@ -35,6 +35,13 @@ impl BusyShares {
     const SPAN: Duration = Duration::from_secs(1);
 
     pub(super) fn absorb(&mut self, snapshot: &Snapshot) {
+        match self.samples.back() {
+            // The source had no newer picture.
+            Some((last, _)) if *last == snapshot.taken_at => drop(self.samples.pop_back()),
+            // A recording went back in time.
+            Some((last, _)) if *last > snapshot.taken_at => self.samples.clear(),
+            _ => {}
+        }
         let sample = |worker: &Worker| (WorkerKey::of(worker), busy(worker));
         let sample = snapshot.workers.iter().map(sample).collect();
         self.samples.push_back((snapshot.taken_at, sample));
@@ -237,5 +244,19 @@ mod tests {
         assert_eq!(sample(1_000, 100, Some(400)), Some(0.5));
         assert_eq!(sample(2_000, 100, Some(1_400)), Some(1.0));
         assert_eq!(sample(3_000, 1_500, None), Some(0.0));
+    }
+
+    #[test]
+    fn the_same_picture_again_takes_no_room_and_one_of_before_starts_anew() {
+        let mut snapshot = fixture::snapshot();
+        let mut shares = BusyShares::default();
+        for _ in 0..100 {
+            shares.absorb(&snapshot);
+        }
+        assert_eq!(shares.samples.len(), 1);
+        snapshot.taken_at -= Duration::from_secs(60);
+        shares.absorb(&snapshot);
+        assert_eq!(shares.samples.len(), 1);
+        assert_eq!(shares.of(&snapshot.workers[0]), None);
     }
 }
