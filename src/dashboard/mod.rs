@@ -171,8 +171,11 @@ pub fn run(source: impl Source, options: Options) -> io::Result<Exit> {
     drop(screen);
     match ended {
         // Writing to a terminal that was taken from us fails; the signal that
-        // came with it says why.
-        Ok(Err(error)) => signals.exit().ok_or(error),
+        // came with it says why, where it is not ignored.
+        Ok(Err(error)) => match signals.exit() {
+            None if terminal::is_gone(&error) => Ok(Exit::Terminated),
+            exit => exit.ok_or(error),
+        },
         Ok(exit) => exit,
         Err(panic) => panic::resume_unwind(panic),
     }

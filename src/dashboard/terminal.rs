@@ -20,6 +20,9 @@ const FRAME_BYTES: usize = 64 * 1024;
 /// The most messages of other threads' panics that are kept for the end.
 const MOST_MESSAGES: usize = 100;
 
+/// `EIO`, the same on every Unix.
+const EIO: i32 = 5;
+
 type Hook = Box<dyn Fn(&PanicHookInfo<'_>) + Send + Sync>;
 
 /// The terminal while it is ours; dropping it gives it back.
@@ -141,6 +144,13 @@ impl Shared {
             let _ = execute!(io::stdout(), LeaveAlternateScreen, Show);
         }
     }
+}
+
+/// Whether `error` is that nobody is there any more who would see what is drawn. A
+/// terminal that hung up has an error of its own, which std has no name for.
+pub(super) fn is_gone(error: &io::Error) -> bool {
+    let hung_up = cfg!(unix) && error.raw_os_error() == Some(EIO);
+    hung_up || error.kind() == io::ErrorKind::BrokenPipe
 }
 
 /// Sets a panic hook in front of the host's own, and returns that one.
