@@ -6,9 +6,10 @@ use std::time::Instant;
 use crossterm::event::Event;
 
 use super::input::{self, Input};
-use super::keymap;
+use super::keymap::{self, Action};
 use super::model::Model;
 use super::pace::{Pace, TASKS_EVERY, TICK};
+use super::player::{self, Control};
 use super::signals::Signals;
 use super::terminal::Screen;
 use super::theme::Theme;
@@ -54,7 +55,7 @@ pub(super) fn drive(
         match input::next(wait)? {
             Input::Event(event) => {
                 pace.changed();
-                if let Some(exit) = handle(&mut model, &event) {
+                if let Some(exit) = handle(&mut model, &mut feed, &event) {
                     return Ok(exit);
                 }
             }
@@ -65,9 +66,16 @@ pub(super) fn drive(
 }
 
 /// Events other than keys, such as a new size, are only a reason to draw.
-fn handle(model: &mut Model, event: &Event) -> Option<Exit> {
+pub(super) fn handle<S: Source>(
+    model: &mut Model,
+    feed: &mut Feed<S>,
+    event: &Event,
+) -> Option<Exit> {
     let key = event.as_key_event().filter(|key| !key.is_release())?;
-    let action = keymap::action(model.scope(), key)?;
+    let action = keymap::action(model.scope(), model.pictures(), key)?;
+    if let Action::Play(control) = action {
+        feed.control(control);
+    }
     update(model, action)
 }
 
@@ -76,6 +84,8 @@ pub(super) struct Feed<S> {
     source: S,
     taken_at: Option<Instant>,
     tasks_taken_at: Option<Instant>,
+    /// When the recording was last told how much time has passed.
+    advanced_at: Option<Instant>,
 }
 
 impl<S: Source> Feed<S> {
@@ -84,12 +94,33 @@ impl<S: Source> Feed<S> {
             source,
             taken_at: None,
             tasks_taken_at: None,
+            advanced_at: None,
         }
+    }
+
+    /// Does to the recording what the user wants; the next frame shows it.
+    pub(super) fn control(&mut self, control: Control) {
+        if let Some(player) = self.source.player() {
+            player::carry_out(player, control);
+            self.taken_at = None;
+        }
+    }
+
+    /// Lets a recording go on, and notes where it is.
+    fn advance(&mut self, model: &mut Model, now: Instant) {
+        let last = self.advanced_at.replace(now).unwrap_or(now);
+        let passed = now.saturating_duration_since(last);
+        model.position = self.source.player().map(|player| {
+            player.advance(passed);
+            player.position()
+        });
     }
 
     /// Takes a snapshot into the model if one is due at `now`. Tasks that the
     /// user has just asked for are due at once.
     pub(super) fn refresh(&mut self, model: &mut Model, now: Instant) {
+        model.caveat = self.source.caveat();
+        self.advance(model, now);
         if model.frozen {
             return;
         }

@@ -4,6 +4,7 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::list::Step;
+use super::player::Control;
 
 /// What the user wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +21,7 @@ pub(super) enum Action {
     PreviousColumn,
     Reverse,
     Freeze,
+    Play(Control),
     NotMeasured,
     Help,
     Redraw,
@@ -44,68 +46,100 @@ pub(super) enum Scope {
     Overlay,
 }
 
+/// Where the pictures come from, which decides a few keys more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pictures {
+    Live,
+    Recorded,
+}
+
 /// Scopes that share keys, under the name that the help gives them.
 #[derive(Debug)]
 pub(super) struct Scopes {
     pub(super) name: &'static str,
-    scopes: &'static [Scope],
+    within: &'static [Scope],
+    /// The only pictures that the keys are for, if not for all.
+    only: Option<Pictures>,
 }
 
 use Scope::{Finding, Findings, Overlay, Sites, Stalls, Tasks, Typing, Workers};
 
 const LISTS: Scopes = Scopes {
     name: "move",
-    scopes: &[Findings, Stalls, Sites, Workers, Finding, Tasks, Overlay],
+    within: &[Findings, Stalls, Sites, Workers, Finding, Tasks, Overlay],
+    only: None,
 };
 const PANELS: Scopes = Scopes {
     name: "panels",
-    scopes: &[Findings, Stalls, Sites, Workers],
+    within: &[Findings, Stalls, Sites, Workers],
+    only: None,
 };
 const FINDINGS: Scopes = Scopes {
     name: "findings",
-    scopes: &[Findings],
+    within: &[Findings],
+    only: None,
 };
 const STALLS: Scopes = Scopes {
     name: "stalls",
-    scopes: &[Stalls],
+    within: &[Stalls],
+    only: None,
 };
 const FINDING: Scopes = Scopes {
     name: "evidence",
-    scopes: &[Finding],
+    within: &[Finding],
+    only: None,
 };
 const SITES: Scopes = Scopes {
     name: "spawn sites",
-    scopes: &[Sites],
+    within: &[Sites],
+    only: None,
 };
 const TASKS: Scopes = Scopes {
     name: "tasks",
-    scopes: &[Tasks],
+    within: &[Tasks],
+    only: None,
 };
 const WORKERS: Scopes = Scopes {
     name: "workers",
-    scopes: &[Workers],
+    within: &[Workers],
+    only: None,
 };
 const TYPING: Scopes = Scopes {
     name: "filter",
-    scopes: &[Typing],
+    within: &[Typing],
+    only: None,
 };
 const PAGES: Scopes = Scopes {
     name: "pages",
-    scopes: &[Finding, Tasks],
+    within: &[Finding, Tasks],
+    only: None,
 };
 const OVERLAY: Scopes = Scopes {
     name: "help",
-    scopes: &[Overlay],
+    within: &[Overlay],
+    only: None,
 };
 const VIEWS: Scopes = Scopes {
     name: "everywhere",
-    scopes: &[Findings, Stalls, Sites, Workers, Finding, Tasks],
+    within: &[Findings, Stalls, Sites, Workers, Finding, Tasks],
+    only: None,
+};
+const LIVE: Scopes = Scopes {
+    name: "everywhere",
+    within: VIEWS.within,
+    only: Some(Pictures::Live),
+};
+const RECORDING: Scopes = Scopes {
+    name: "recording",
+    within: VIEWS.within,
+    only: Some(Pictures::Recorded),
 };
 const ALWAYS: Scopes = Scopes {
     name: "everywhere",
-    scopes: &[
+    within: &[
         Findings, Stalls, Sites, Workers, Finding, Tasks, Typing, Overlay,
     ],
+    only: None,
 };
 
 /// A key alone, or with the control key held.
@@ -128,6 +162,7 @@ impl Key {
     pub(super) fn name(self) -> String {
         match self {
             Self::Ctrl(c) => format!("ctrl-{c}"),
+            Self::Plain(KeyCode::Char(' ')) => "space".to_owned(),
             Self::Plain(KeyCode::Char(c)) => c.to_string(),
             Self::Plain(code) => match code {
                 KeyCode::Up => "↑",
@@ -206,7 +241,18 @@ const BACKSPACE: Key = Key::Plain(KeyCode::Backspace);
 /// Every key there is. The order is that of the help, and within a scope that
 /// of the footer: what does not fit there is dropped from the end.
 #[rustfmt::skip]
-pub(super) const BINDINGS: &[Binding] = &[
+const BINDINGS: &[Binding] = &[
+    Binding::new(&[c(' '), c('f')], Action::Play(Control::PlayOrPause), RECORDING, "pause, and go on; at the end start anew", "play/pause"),
+    Binding::new(&[c('.')], Action::Play(Control::StepForward), RECORDING, "pause, and one picture on", "step"),
+    Binding::new(&[c(',')], Action::Play(Control::StepBack), RECORDING, "pause, and one picture back", ""),
+    Binding::new(&[c('>')], Action::Play(Control::JumpForward), RECORDING, "10 s on", "10 s on"),
+    Binding::new(&[c('<')], Action::Play(Control::JumpBack), RECORDING, "10 s back", "back"),
+    Binding::new(&[c(']')], Action::Play(Control::LongJumpForward), RECORDING, "1 min on", ""),
+    Binding::new(&[c('[')], Action::Play(Control::LongJumpBack), RECORDING, "1 min back", ""),
+    Binding::new(&[c('0')], Action::Play(Control::ToStart), RECORDING, "to the start of the recording", ""),
+    Binding::new(&[c('$')], Action::Play(Control::ToEnd), RECORDING, "to the end of the recording", ""),
+    Binding::new(&[c('+'), c('=')], Action::Play(Control::Faster), RECORDING, "play faster", ""),
+    Binding::new(&[c('-')], Action::Play(Control::Slower), RECORDING, "play slower", ""),
     Binding::new(&[ENTER], Action::Open, FINDINGS, "show all the evidence of a finding", "evidence"),
     Binding::new(&[ENTER], Action::Open, STALLS, "show the stacks of a stall", "stacks"),
     Binding::new(&[ENTER], Action::Open, FINDING, "show the tasks of its spawn site", "tasks of this site"),
@@ -233,7 +279,7 @@ pub(super) const BINDINGS: &[Binding] = &[
     Binding::new(&[HOME, c('g')], Action::Move(Step::First), LISTS, "to the top", ""),
     Binding::new(&[END, c('G')], Action::Move(Step::Last), LISTS, "to the end", ""),
     Binding::new(&[ESC, ENTER, c('q'), c('?'), c('n')], Action::Back, OVERLAY, "close", "close"),
-    Binding::new(&[c('f')], Action::Freeze, VIEWS, "freeze the picture, and go on", "freeze"),
+    Binding::new(&[c('f')], Action::Freeze, LIVE, "freeze the picture, and go on", "freeze"),
     Binding::new(&[c('n')], Action::NotMeasured, VIEWS, "what is not measured, and why", "not measured"),
     Binding::new(&[Key::Ctrl('l')], Action::Redraw, ALWAYS, "draw the whole screen again", ""),
     Binding::new(&[c('?')], Action::Help, VIEWS, "this help", "help"),
@@ -242,15 +288,19 @@ pub(super) const BINDINGS: &[Binding] = &[
 ];
 
 /// The bindings that hold in `scope`.
-pub(super) fn bindings(scope: Scope) -> impl Iterator<Item = &'static Binding> {
-    BINDINGS
-        .iter()
-        .filter(move |binding| binding.scopes.scopes.contains(&scope))
+pub(super) fn bindings(scope: Scope, of: Pictures) -> impl Iterator<Item = &'static Binding> {
+    bindings_for(of).filter(move |binding| binding.scopes.within.contains(&scope))
+}
+
+/// The bindings that there are for such pictures, whatever is in front.
+pub(super) fn bindings_for(of: Pictures) -> impl Iterator<Item = &'static Binding> {
+    let there = move |binding: &&Binding| binding.scopes.only.is_none_or(|only| only == of);
+    BINDINGS.iter().filter(there)
 }
 
 /// What `event` means in `scope`.
-pub(super) fn action(scope: Scope, event: KeyEvent) -> Option<Action> {
-    let bound = bindings(scope).find(|binding| binding.keys.iter().any(|key| key.is(event)));
+pub(super) fn action(scope: Scope, of: Pictures, event: KeyEvent) -> Option<Action> {
+    let bound = bindings(scope, of).find(|binding| binding.keys.iter().any(|key| key.is(event)));
     match (bound, scope, event.code) {
         (Some(binding), ..) => Some(binding.action),
         // With control or alt held, a character is a command we do not have.
@@ -271,11 +321,13 @@ mod tests {
 
     #[test]
     fn no_key_means_two_things_in_one_scope() {
-        for &scope in ALWAYS.scopes {
-            let mut seen = Vec::new();
-            for key in bindings(scope).flat_map(|binding| binding.keys) {
-                assert!(!seen.contains(key), "{key:?} twice in {scope:?}");
-                seen.push(*key);
+        for &scope in ALWAYS.within {
+            for of in [Pictures::Live, Pictures::Recorded] {
+                let mut seen = Vec::new();
+                for key in bindings(scope, of).flat_map(|binding| binding.keys) {
+                    assert!(!seen.contains(key), "{key:?} twice in {scope:?}");
+                    seen.push(*key);
+                }
             }
         }
     }
@@ -288,7 +340,23 @@ mod tests {
     }
 
     #[test]
+    fn keys_of_a_recording_do_nothing_to_a_live_picture() {
+        let space = KeyEvent::new(KeyCode::Char(' '), KeyModifiers::NONE);
+        let pause = Some(Action::Play(Control::PlayOrPause));
+        assert_eq!(action(Scope::Sites, Pictures::Live, space), None);
+        assert_eq!(action(Scope::Sites, Pictures::Recorded, space), pause);
+        let typed = action(Scope::Typing, Pictures::Recorded, space);
+        assert_eq!(typed, Some(Action::Type(' ')));
+        // To freeze a recording is to pause it.
+        let f = KeyEvent::new(KeyCode::Char('f'), KeyModifiers::NONE);
+        let freeze = Some(Action::Freeze);
+        assert_eq!(action(Scope::Sites, Pictures::Live, f), freeze);
+        assert_eq!(action(Scope::Sites, Pictures::Recorded, f), pause);
+    }
+
+    #[test]
     fn letters_are_text_only_while_typing() {
+        let action = |scope, event| super::action(scope, Pictures::Live, event);
         let q = KeyEvent::new(KeyCode::Char('q'), KeyModifiers::NONE);
         assert_eq!(action(Scope::Sites, q), Some(Action::Quit));
         assert_eq!(action(Scope::Typing, q), Some(Action::Type('q')));

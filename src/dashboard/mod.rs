@@ -21,6 +21,9 @@ mod keymap;
 mod list;
 mod model;
 mod pace;
+mod player;
+#[cfg(test)]
+mod player_tests;
 mod signals;
 mod site_column;
 mod sites;
@@ -43,9 +46,12 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+pub use player::{Player, Position};
+
 use crate::snapshot::{Snapshot, TaskSelection};
 
-/// Where snapshots come from: this process, or another one over a connection.
+/// Where snapshots come from: this process, another one over a connection, or a
+/// recording.
 ///
 /// Any closure that takes a [`TaskSelection`] is one. It is called a few times
 /// a second and should be quick: the dashboard waits for it.
@@ -54,6 +60,36 @@ pub trait Source {
     /// tasks of an earlier call says so in
     /// [`tasks_selected`](Snapshot::tasks_selected), and is asked again.
     fn snapshot(&mut self, tasks: TaskSelection) -> Snapshot;
+
+    /// What the user must know so that nobody takes the picture for more than it is.
+    /// Asked for at every frame; `None` where all is well.
+    fn caveat(&mut self) -> Option<Caveat> {
+        None
+    }
+
+    /// The recording that the pictures come from; `None` where they are live.
+    fn player(&mut self) -> Option<&mut dyn Player> {
+        None
+    }
+}
+
+/// Why a picture is not what it seems: it is old since the connection is lost, or there
+/// is no more of it since the file is damaged. It stands on top of every screen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caveat {
+    badge: String,
+    says: String,
+}
+
+impl Caveat {
+    /// A word or two in capitals, such as `NOT LIVE`, and a sentence that says why and
+    /// what happens next. A narrow screen shows the start of it.
+    pub fn new(badge: impl Into<String>, says: impl Into<String>) -> Self {
+        Self {
+            badge: badge.into(),
+            says: says.into(),
+        }
+    }
 }
 
 impl<F: FnMut(TaskSelection) -> Snapshot> Source for F {

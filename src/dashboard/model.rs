@@ -3,14 +3,17 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use super::keymap::Scope;
+use super::Caveat;
+use super::keymap::{Pictures, Scope};
 use super::list::{List, Row, Window};
+use super::player::Position;
 use super::sites::SiteTable;
 use super::stalls;
 use super::tasks::{MOST_TASKS, TaskPage};
 use super::workers::{BusyShares, WorkerKey};
 use crate::snapshot::{
-    Finding, Lint, Location, Runtime, RuntimeId, Site, SiteId, Snapshot, TaskSelection, Worker,
+    Finding, Lint, Location, Process, Runtime, RuntimeId, Site, SiteId, Snapshot, TaskSelection,
+    Worker,
 };
 
 /// A panel of the first screen.
@@ -68,6 +71,10 @@ pub(super) struct Model {
     /// The host's own line.
     pub(super) status: String,
     pub(super) frozen: bool,
+    /// Why the picture is not what it seems.
+    pub(super) caveat: Option<Caveat>,
+    /// Where the recording is that the pictures come from; `None` where they are live.
+    pub(super) position: Option<Position>,
 
     pub(super) focus: Panel,
     pub(super) typing_filter: bool,
@@ -92,6 +99,8 @@ impl Default for Model {
             snapshot: None,
             status: String::new(),
             frozen: false,
+            caveat: None,
+            position: None,
             focus: Panel::Sites,
             typing_filter: false,
             pages: Vec::new(),
@@ -110,12 +119,15 @@ impl Default for Model {
 impl Model {
     /// Takes a new snapshot.
     pub(super) fn absorb(&mut self, mut snapshot: Snapshot) {
-        // Another process may still answer what it was asked before.
-        if let (Some(Page::Tasks(page)), TaskSelection::OfSite(site, _)) =
-            (self.pages.last_mut(), snapshot.tasks_selected)
-            && page.site == site
-        {
-            page.absorb(&mut snapshot);
+        self.forget_other_process(&snapshot.process);
+        if let Some(Page::Tasks(page)) = self.pages.last_mut() {
+            match snapshot.tasks_selected {
+                // Another process may still answer what it was asked before.
+                TaskSelection::OfSite(site, _) if site == page.site => page.absorb(&mut snapshot),
+                // A recording has what its recorder asked for.
+                TaskSelection::Oldest(_) => page.absorb_own(&mut snapshot),
+                _ => {}
+            }
         }
         let (stalls, findings): (Vec<_>, Vec<_>) = (0..snapshot.findings.len())
             .partition(|index| stalls::evidence(&snapshot.findings[*index]).is_some());
@@ -136,6 +148,17 @@ impl Model {
         self.sites.arrange(&snapshot.sites);
         self.shares.absorb(&snapshot);
         self.snapshot = Some(snapshot);
+    }
+
+    /// Leaves the pages of a process that was started again, or gave its place to
+    /// another one: its ids mean other things now.
+    fn forget_other_process(&mut self, process: &Process) {
+        let id = |process: &Process| (process.pid, process.started_unix_ms);
+        let last = self.snapshot.as_ref().map(|last| id(&last.process));
+        if last.is_some_and(|last| last != id(process)) {
+            self.pages.clear();
+            self.shares = BusyShares::default();
+        }
     }
 
     /// Puts the sites in order again, after the order or the filter changed.
@@ -164,6 +187,13 @@ impl Model {
             (None, Panel::Stalls) => Scope::Stalls,
             (None, Panel::Sites) => Scope::Sites,
             (None, Panel::Workers) => Scope::Workers,
+        }
+    }
+
+    pub(super) fn pictures(&self) -> Pictures {
+        match self.position {
+            Some(_) => Pictures::Recorded,
+            None => Pictures::Live,
         }
     }
 

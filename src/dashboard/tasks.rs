@@ -1,6 +1,6 @@
 //! The tasks of one spawn site, as a tree: who spawned whom.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use super::column::{self, Align, Column};
@@ -78,6 +78,16 @@ impl TaskPage {
         self.list.replace(rows.collect());
     }
 
+    /// Takes the tasks of this site, and their ancestors, out of those of all sites.
+    pub(super) fn absorb_own(&mut self, snapshot: &mut Snapshot) {
+        let shown = lineage(&snapshot.tasks, self.site);
+        snapshot.tasks.retain(|task| shown.contains(&task.id));
+        let site = snapshot.sites.iter().find(|site| site.id == self.site);
+        let alive = site.map_or(0, |site| site.live_tasks);
+        self.absorb(snapshot);
+        self.omitted = alive.saturating_sub(self.of_site() as u64);
+    }
+
     /// Tasks of the site itself, without their ancestors from elsewhere.
     pub(super) fn of_site(&self) -> usize {
         self.tasks.iter().filter(|t| t.site == self.site).count()
@@ -91,6 +101,20 @@ impl TaskPage {
             Node::Absent(parent) => parent.site,
         }
     }
+}
+
+/// The tasks of `site` and all their ancestors, as far as they are in `tasks`.
+fn lineage(tasks: &[Task], site: SiteId) -> HashSet<TaskId> {
+    let parents: HashMap<TaskId, Option<Parent>> =
+        tasks.iter().map(|task| (task.id, task.parent)).collect();
+    let mut shown = HashSet::new();
+    for task in tasks.iter().filter(|task| task.site == site) {
+        let mut next = Some(task.id);
+        while let Some(id) = next.filter(|id| parents.contains_key(id) && shown.insert(*id)) {
+            next = parents[&id].map(|parent| parent.id);
+        }
+    }
+    shown
 }
 
 /// A node that is still to be put into the tree.

@@ -82,7 +82,7 @@ impl User {
                 }
             };
             let event = KeyEvent::new(code, modifiers);
-            if let Some(action) = keymap::action(self.model.scope(), event) {
+            if let Some(action) = keymap::action(self.model.scope(), self.model.pictures(), event) {
                 exit = update(&mut self.model, action);
             }
             if !self.model.frozen {
@@ -109,7 +109,7 @@ impl User {
 }
 
 /// What is on the screen, without trailing spaces.
-fn text(buffer: &Buffer) -> String {
+pub(super) fn text(buffer: &Buffer) -> String {
     let width = usize::from(buffer.area.width).max(1);
     let line = |cells: &[ratatui::buffer::Cell]| {
         let line: String = cells.iter().map(ratatui::buffer::Cell::symbol).collect();

@@ -37,6 +37,8 @@ pub(super) fn update(model: &mut Model, action: Action) -> Option<Exit> {
             model.arrange_sites();
         }
         Action::Freeze => model.frozen = !model.frozen,
+        // The source's business; the driver hands it on.
+        Action::Play(_) => {}
         Action::NotMeasured => overlay(model, Overlay::NotMeasured),
         Action::Help => overlay(model, Overlay::Help),
         Action::Redraw => model.redraw.set(true),

@@ -27,7 +27,7 @@ pub(super) fn draw(buffer: &mut Buffer, area: Rect, model: &Model, theme: Theme)
     room = room.saturating_sub(spans.iter().map(Span::width).sum());
 
     // Help and quit come last in the table and must not be what is left out.
-    let shown: Vec<_> = keymap::bindings(scope)
+    let shown: Vec<_> = keymap::bindings(scope, model.pictures())
         .filter(|binding| !binding.footer.is_empty())
         // A key that would do nothing is no offer.
         .filter(|binding| binding.action != Action::Open || model.opens())

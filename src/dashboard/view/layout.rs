@@ -18,15 +18,18 @@ const WIDE: u16 = 150;
 
 /// The parts of the screen, from top to bottom.
 pub(super) struct Areas {
+    pub(super) caveat: Rect,
     pub(super) header: Rect,
     /// All between header and footer, for what stands in front of the panels.
     pub(super) body: Rect,
     pub(super) panels: Vec<(Panel, Rect)>,
+    pub(super) player: Rect,
     pub(super) footer: Rect,
 }
 
-/// Lays out `screen`; the header would like `header` lines.
-pub(super) fn screen(screen: Rect, header: usize, model: &Model) -> Areas {
+/// Lays out `screen`; the caveat and the header would like so many lines.
+pub(super) fn screen(screen: Rect, caveat: usize, header: usize, model: &Model) -> Areas {
+    let (caveat, below) = top(screen, rows(caveat));
     // On a low screen the header gives way: what leaks is in the panels.
     let most = match screen.height {
         0..4 => 0,
@@ -35,15 +38,23 @@ pub(super) fn screen(screen: Rect, header: usize, model: &Model) -> Areas {
         15..30 => 3,
         _ => 4,
     };
-    let (header, rest) = top(screen, u16::try_from(header).unwrap_or(most).min(most));
+    let (header, rest) = top(below, rows(header).min(most));
     let footer = u16::from(screen.height >= 2);
-    let (body, footer) = top(rest, rest.height.saturating_sub(footer));
+    let (rest, footer) = top(rest, rest.height.saturating_sub(footer));
+    let player = u16::from(model.position.is_some() && screen.height >= 4);
+    let (body, player) = top(rest, rest.height.saturating_sub(player));
     Areas {
+        caveat,
         header,
         body,
         panels: panels(body, screen, model),
+        player,
         footer,
     }
+}
+
+fn rows(lines: usize) -> u16 {
+    u16::try_from(lines).unwrap_or(u16::MAX)
 }
 
 fn top(area: Rect, height: u16) -> (Rect, Rect) {

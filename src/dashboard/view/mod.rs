@@ -3,12 +3,14 @@
 //! Everything here takes the model by shared reference and an area to fill, in
 //! the order buffer, area, model, theme. An area may be of any size, also empty.
 
+mod caveat;
 mod evidence;
 mod findings;
 mod footer;
 mod header;
 mod layout;
 mod overlay;
+mod player;
 mod sheet;
 mod sites;
 mod stall;
@@ -29,16 +31,20 @@ use super::theme::Theme;
 /// Draws the whole screen.
 ///
 /// ```text
+/// caveat         why the picture is not what it seems, if so
 /// header         who, how much, how bad
 /// ── Findings ── what is wrong          ╮
 /// ── Stalls ──── which lines block      ├ or one page in front of them all
 /// ── Spawn sites where tasks come from  │
 /// ── Workers ─── who polls them         ╯
+/// player         where the recording is, if it is one
 /// footer         the keys that matter here
 /// ```
 pub(super) fn draw(buffer: &mut Buffer, screen: Rect, model: &Model, theme: Theme) {
     let header = header::lines(model, screen.width, theme);
-    let areas = layout::screen(screen, header.len(), model);
+    let caveat = caveat::lines(model, screen, theme);
+    let areas = layout::screen(screen, caveat.len(), header.len(), model);
+    text_lines(buffer, areas.caveat, &caveat);
     text_lines(buffer, areas.header, &header);
     if model.snapshot.is_none() {
         // An empty panel would claim that there is nothing to find.
@@ -60,11 +66,12 @@ pub(super) fn draw(buffer: &mut Buffer, screen: Rect, model: &Model, theme: Them
             }
         }
     }
+    player::draw(buffer, areas.player, model, theme);
     footer::draw(buffer, areas.footer, model, theme);
     if let Some(overlay) = model.overlay {
-        let height = screen.height.saturating_sub(areas.footer.height);
-        let above_footer = Rect { height, ..screen };
-        overlay::draw(buffer, above_footer, model, theme, overlay);
+        // What is told of the picture as a whole stays in sight.
+        let between = areas.header.union(areas.body);
+        overlay::draw(buffer, between, model, theme, overlay);
     }
 }
 

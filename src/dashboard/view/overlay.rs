@@ -5,7 +5,7 @@ use ratatui::layout::{Constraint, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Clear, Widget};
 
-use super::super::keymap::{BINDINGS, Binding};
+use super::super::keymap::{self, Binding, Pictures};
 use super::super::model::{Model, Overlay};
 use super::super::text;
 use super::super::theme::Theme;
@@ -25,8 +25,8 @@ pub(super) fn draw(buffer: &mut Buffer, area: Rect, model: &Model, theme: Theme,
     };
     let room = usize::from(area.width.min(width).saturating_sub(4));
     let (title, lines) = match overlay {
-        Overlay::Help if room < WIDE_HELP => (" Keys ", narrow_help(room, theme)),
-        Overlay::Help => (" Keys ", help(theme)),
+        Overlay::Help if room < WIDE_HELP => (" Keys ", narrow_help(model.pictures(), room, theme)),
+        Overlay::Help => (" Keys ", help(model.pictures(), theme)),
         Overlay::NotMeasured => (" Not measured ", not_measured(model, room, theme)),
     };
     let height = u16::try_from(lines.len())
@@ -59,10 +59,10 @@ pub(super) fn draw(buffer: &mut Buffer, area: Rect, model: &Model, theme: Theme,
 const WIDE_HELP: usize = 66;
 
 /// The same table where there is less room: a group is a line of its own.
-fn narrow_help(room: usize, theme: Theme) -> Vec<Line<'static>> {
+fn narrow_help(of: Pictures, room: usize, theme: Theme) -> Vec<Line<'static>> {
     let mut lines = Vec::new();
     let mut group = "";
-    for binding in BINDINGS {
+    for binding in keymap::bindings_for(of) {
         if binding.scopes.name != group {
             group = binding.scopes.name;
             lines.push(Line::styled(group, theme.value()));
@@ -85,7 +85,7 @@ fn narrow_help(room: usize, theme: Theme) -> Vec<Line<'static>> {
 }
 
 /// The table of keys, the name of a group in front of its first.
-fn help(theme: Theme) -> Vec<Line<'static>> {
+fn help(of: Pictures, theme: Theme) -> Vec<Line<'static>> {
     let mut group = "";
     let line = |binding: &Binding| {
         let name = match binding.scopes.name {
@@ -99,7 +99,7 @@ fn help(theme: Theme) -> Vec<Line<'static>> {
             Span::raw(format!("  {}", binding.help)),
         ])
     };
-    BINDINGS.iter().map(line).collect()
+    keymap::bindings_for(of).map(line).collect()
 }
 
 fn not_measured(model: &Model, room: usize, theme: Theme) -> Vec<Line<'static>> {

@@ -38,7 +38,9 @@ pub(super) fn draw(buffer: &mut Buffer, area: Rect, model: &Model, theme: Theme,
     let title = format!("Tasks of {place}");
     let area = titled(buffer, area, theme, true, &title, &note);
     let Some(taken_at) = page.taken_at else {
-        let says = if model.frozen {
+        let says = if model.position.is_some() {
+            "the recording has no list of tasks up to here"
+        } else if model.frozen {
             "frozen before these tasks were asked for; f goes on"
         } else {
             "asking for the tasks of this site"
