@@ -113,6 +113,8 @@ mod heap;
 pub mod heap_profile;
 mod lockfree;
 mod probe;
+#[cfg(feature = "attach")]
+pub mod recording;
 pub mod report;
 pub mod runtime;
 #[cfg(feature = "attach")]
