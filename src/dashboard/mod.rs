@@ -24,6 +24,8 @@ mod pace;
 mod player;
 #[cfg(test)]
 mod player_tests;
+#[cfg(feature = "attach")]
+mod recorded;
 mod signals;
 mod site_column;
 mod sites;
