@@ -84,10 +84,10 @@ mod tests {
             Ok(())
         }
 
-        fn picture(&self) -> Snapshot {
+        fn picture(&self) -> Result<Snapshot, String> {
             let mut picture = fixture::snapshot();
             picture.process.live_tasks = self.0.into();
-            picture
+            Ok(picture)
         }
     }
 

@@ -4,6 +4,7 @@
 mod tests;
 
 use std::io::{Read, Seek};
+use std::iter;
 use std::time::Duration;
 
 use super::error::Damage;
@@ -30,7 +31,11 @@ pub trait Decode {
     fn apply(&mut self, whole: bool, message: &[u8]) -> Result<(), String>;
 
     /// The picture after the last message; called after one only.
-    fn picture(&self) -> Snapshot;
+    ///
+    /// # Errors
+    ///
+    /// With the reason, where all messages together make none.
+    fn picture(&self) -> Result<Snapshot, String>;
 }
 
 /// A recording that is played, like a film.
@@ -65,9 +70,11 @@ impl<R: Read + Seek, D: Decode> Playback<R, D> {
                 none,
             ));
         }
-        apply(&mut reader, &mut decoder, 0).map_err(|damage| none(&damage))?;
+        let picture = apply(&mut reader, &mut decoder, 0)
+            .and_then(|()| picture(&reader, &decoder, 0))
+            .map_err(|damage| none(&damage))?;
         Ok(Self {
-            picture: decoder.picture(),
+            picture,
             decoder,
             decoded: Some(0),
             shown: 0,
@@ -159,6 +166,19 @@ impl<R: Read + Seek, D: Decode> Playback<R, D> {
         self.at = to.min(self.length());
     }
 
+    /// All pictures from the first to the last, or up to the damage, one after the other.
+    /// It is then at the last one taken.
+    pub fn pictures(&mut self) -> impl Iterator<Item = Snapshot> {
+        let mut next = 0;
+        iter::from_fn(move || {
+            self.show(next.min(self.frames - 1));
+            self.at = self.time_of(self.shown);
+            let there = self.shown == next;
+            next += 1;
+            there.then(|| self.picture.clone())
+        })
+    }
+
     fn time_of(&self, frame: usize) -> Duration {
         self.reader.entries()[frame].at
     }
@@ -166,7 +186,7 @@ impl<R: Read + Seek, D: Decode> Playback<R, D> {
     /// Shows a frame, or the last one that can be shown before it.
     fn show(&mut self, wanted: usize) {
         let mut frame = wanted;
-        while let Err(damage) = self.decode(frame) {
+        while let Err(damage) = self.try_to_show(frame) {
             // It cannot be shown, and so nothing behind it can. The first one was shown
             // before, so it is left, whatever became of the file.
             self.frames = damage.frames_before.max(1);
@@ -177,10 +197,15 @@ impl<R: Read + Seek, D: Decode> Playback<R, D> {
             }
             frame = self.frames - 1;
         }
+    }
+
+    fn try_to_show(&mut self, frame: usize) -> Result<(), Damage> {
+        self.decode(frame)?;
         if frame != self.shown {
-            self.picture = self.decoder.picture();
+            self.picture = picture(&self.reader, &self.decoder, frame)?;
             self.shown = frame;
         }
+        Ok(())
     }
 
     /// Brings the decoder to `frame`: from where it is, if that is on the way, or else
@@ -199,6 +224,16 @@ impl<R: Read + Seek, D: Decode> Playback<R, D> {
         }
         Ok(())
     }
+}
+
+/// What the decoder makes of all up to `frame`.
+fn picture<R: Read + Seek>(
+    reader: &Reader<R>,
+    decoder: &impl Decode,
+    frame: usize,
+) -> Result<Snapshot, Damage> {
+    let picture = decoder.picture();
+    picture.map_err(|why| reader.means_nothing(frame, why))
 }
 
 /// Hands one frame to the decoder.

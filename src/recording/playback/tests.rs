@@ -11,14 +11,16 @@ use super::{Decode, Playback};
 use crate::report::fixture;
 use crate::snapshot::Snapshot;
 
-/// A message is a byte: the number, or how much is added to it. 255 means nothing.
+/// A message is a byte: the number, or how much is added to it. 255 means nothing, and
+/// with 254 there is no picture until a whole one comes.
 #[derive(Default)]
-struct Sum {
+struct Adder {
     sum: u64,
+    blank: bool,
     applied: usize,
 }
 
-impl Decode for Sum {
+impl Decode for Adder {
     fn apply(&mut self, whole: bool, message: &[u8]) -> Result<(), String> {
         let number = match message {
             [255] => return Err("no number".to_owned()),
@@ -26,21 +28,25 @@ impl Decode for Sum {
             other => panic!("{other:?}"),
         };
         self.sum = if whole { number } else { self.sum + number };
+        self.blank = number == 254 || (self.blank && !whole);
         self.applied += 1;
         Ok(())
     }
 
-    fn picture(&self) -> Snapshot {
+    fn picture(&self) -> Result<Snapshot, String> {
+        if self.blank {
+            return Err("no picture".to_owned());
+        }
         let mut picture = fixture::full();
         picture.process.live_tasks = self.sum;
-        picture
+        Ok(picture)
     }
 }
 
-type Film<'a> = Playback<Cursor<&'a [u8]>, Sum>;
+type Film<'a> = Playback<Cursor<&'a [u8]>, Adder>;
 
 fn film(bytes: &[u8]) -> Film<'_> {
-    Playback::new(open(bytes).unwrap(), Sum::default()).unwrap()
+    Playback::new(open(bytes).unwrap(), Adder::default()).unwrap()
 }
 
 /// So many frames, one a second; the picture of second `n` is `n`.
@@ -174,9 +180,42 @@ fn a_message_that_means_nothing_ends_the_recording_there() {
 }
 
 #[test]
+fn messages_that_make_no_picture_end_the_recording_there() {
+    let mut frames = counting(30, 10);
+    frames[14].2 = vec![254];
+    let (bytes, _) = file(&frames);
+    let mut film = film(&bytes);
+    film.seek(s(14.0));
+    assert_eq!((sees(&film), film.at()), (13, s(13.0)));
+    let damage = film.damage().unwrap();
+    assert_eq!(damage.cause, Cause::Message("no picture".to_owned()));
+    film.step(false);
+    assert_eq!(sees(&film), 12);
+}
+
+#[test]
+fn all_pictures_come_once() {
+    let mut frames = counting(30, 10);
+    let told = |frames: &[Frame]| -> Vec<u64> {
+        let (bytes, _) = file(frames);
+        let mut film = film(&bytes);
+        film.seek(s(17.0));
+        let pictures = film.pictures().map(|picture| picture.process.live_tasks);
+        pictures.collect()
+    };
+    let all: Vec<u64> = (0..30).collect();
+    assert_eq!(told(&frames), all);
+    // Two of the first moment.
+    frames[1].0 = 0;
+    assert_eq!(told(&frames), all);
+    frames[14].2 = vec![255];
+    assert_eq!(told(&frames), all[..14]);
+}
+
+#[test]
 fn without_a_first_picture_there_is_nothing_to_play() {
     let error = |bytes: &[u8]| {
-        let film = Playback::new(open(bytes).unwrap(), Sum::default());
+        let film = Playback::new(open(bytes).unwrap(), Adder::default());
         film.map(drop).unwrap_err()
     };
     let (bytes, ends) = file(&[(0, true, vec![255])]);
@@ -201,14 +240,14 @@ proptest! {
     #[test]
     fn a_moment_has_one_picture(
         whole_every in 1..40_u64,
-        damaged in prop::option::of(1..60_usize),
+        damaged in prop::option::of((1..60_usize, 254..=255_u8)),
         moves in prop::collection::vec((0..6_u8, 0..70_000_u64), 1..60),
     ) {
         let mut frames = counting(60, whole_every);
-        if let Some(damaged) = damaged {
-            frames[damaged].2 = vec![255];
+        if let Some((damaged, message)) = damaged {
+            frames[damaged].2 = vec![message];
         }
-        let last = damaged.map_or(59, |damaged| damaged - 1) as u64;
+        let last = damaged.map_or(59, |(damaged, _)| damaged - 1) as u64;
         let (bytes, _) = file(&frames);
         let mut film = film(&bytes);
         for (what, ms) in moves {
