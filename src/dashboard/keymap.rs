@@ -5,6 +5,10 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::list::Step;
 use super::player::Control;
+use super::scope::{
+    ALWAYS, FINDING, FINDINGS, LISTS, LIVE, OVERLAY, PAGES, PANELS, Pictures, RECORDING, SITES,
+    STALLS, Scope, Scopes, TASKS, TYPING, VIEWS, WORKERS,
+};
 
 /// What the user wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,119 +32,6 @@ pub(super) enum Action {
     Quit,
     Interrupt,
 }
-
-/// What is in front of the user, and so decides what a key means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Scope {
-    Findings,
-    Stalls,
-    Sites,
-    Workers,
-    /// The evidence of one finding.
-    Finding,
-    /// The tasks of one site.
-    Tasks,
-    /// The filter is being typed.
-    Typing,
-    /// Help, or what is not measured.
-    Overlay,
-}
-
-/// Where the pictures come from, which decides a few keys more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Pictures {
-    Live,
-    Recorded,
-}
-
-/// Scopes that share keys, under the name that the help gives them.
-#[derive(Debug)]
-pub(super) struct Scopes {
-    pub(super) name: &'static str,
-    within: &'static [Scope],
-    /// The only pictures that the keys are for, if not for all.
-    only: Option<Pictures>,
-}
-
-use Scope::{Finding, Findings, Overlay, Sites, Stalls, Tasks, Typing, Workers};
-
-const LISTS: Scopes = Scopes {
-    name: "move",
-    within: &[Findings, Stalls, Sites, Workers, Finding, Tasks, Overlay],
-    only: None,
-};
-const PANELS: Scopes = Scopes {
-    name: "panels",
-    within: &[Findings, Stalls, Sites, Workers],
-    only: None,
-};
-const FINDINGS: Scopes = Scopes {
-    name: "findings",
-    within: &[Findings],
-    only: None,
-};
-const STALLS: Scopes = Scopes {
-    name: "stalls",
-    within: &[Stalls],
-    only: None,
-};
-const FINDING: Scopes = Scopes {
-    name: "evidence",
-    within: &[Finding],
-    only: None,
-};
-const SITES: Scopes = Scopes {
-    name: "spawn sites",
-    within: &[Sites],
-    only: None,
-};
-const TASKS: Scopes = Scopes {
-    name: "tasks",
-    within: &[Tasks],
-    only: None,
-};
-const WORKERS: Scopes = Scopes {
-    name: "workers",
-    within: &[Workers],
-    only: None,
-};
-const TYPING: Scopes = Scopes {
-    name: "filter",
-    within: &[Typing],
-    only: None,
-};
-const PAGES: Scopes = Scopes {
-    name: "pages",
-    within: &[Finding, Tasks],
-    only: None,
-};
-const OVERLAY: Scopes = Scopes {
-    name: "help",
-    within: &[Overlay],
-    only: None,
-};
-const VIEWS: Scopes = Scopes {
-    name: "everywhere",
-    within: &[Findings, Stalls, Sites, Workers, Finding, Tasks],
-    only: None,
-};
-const LIVE: Scopes = Scopes {
-    name: "everywhere",
-    within: VIEWS.within,
-    only: Some(Pictures::Live),
-};
-const RECORDING: Scopes = Scopes {
-    name: "recording",
-    within: VIEWS.within,
-    only: Some(Pictures::Recorded),
-};
-const ALWAYS: Scopes = Scopes {
-    name: "everywhere",
-    within: &[
-        Findings, Stalls, Sites, Workers, Finding, Tasks, Typing, Overlay,
-    ],
-    only: None,
-};
 
 /// A key alone, or with the control key held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

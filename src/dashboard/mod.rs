@@ -26,6 +26,7 @@ mod player;
 mod player_tests;
 #[cfg(feature = "attach")]
 mod recorded;
+mod scope;
 mod signals;
 mod site_column;
 mod sites;

@@ -4,9 +4,9 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use super::Caveat;
-use super::keymap::{Pictures, Scope};
 use super::list::{List, Row, Window};
 use super::player::Position;
+use super::scope::{Pictures, Scope};
 use super::sites::SiteTable;
 use super::stalls;
 use super::tasks::{MOST_TASKS, TaskPage};

@@ -4,8 +4,9 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use super::super::keymap::{self, Action, Binding, Scope};
+use super::super::keymap::{self, Action, Binding};
 use super::super::model::Model;
+use super::super::scope::Scope;
 use super::super::theme::Theme;
 
 /// ```text

@@ -5,8 +5,9 @@ use ratatui::layout::{Constraint, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Clear, Widget};
 
-use super::super::keymap::{self, Binding, Pictures};
+use super::super::keymap::{self, Binding};
 use super::super::model::{Model, Overlay};
+use super::super::scope::Pictures;
 use super::super::text;
 use super::super::theme::Theme;
 use super::text_lines;
