@@ -1,8 +1,8 @@
 //! Recordings: pictures kept in a file, and shown later with time travel.
 //!
-//! [`Writer`] writes a recording while it happens, [`Reader`] finds the frames in one,
+//! [`Recorder`] writes a recording while it happens, [`Reader`] finds the frames in one,
 //! and [`Playback`] travels in it. What a frame holds is a message of our protocol, whole
-//! or a change to the one before; here it is but bytes, which a [`Decode`] understands.
+//! or a change to the one before, which [`Pictures`] understands.
 //! [`hdr_log`] writes poll latencies as other tools read them.
 //!
 //! # The format
@@ -41,6 +41,7 @@
 mod error;
 mod format;
 mod hdr_log;
+mod pictures;
 mod playback;
 mod reader;
 #[cfg(test)]
@@ -50,6 +51,7 @@ mod writer;
 pub use error::{Cause, Damage, OpenError};
 pub use format::{Header, MOST_BYTES, VERSION};
 pub use hdr_log::{Logged, hdr_log};
+pub use pictures::{Pictures, Recorder};
 pub use playback::{Decode, Playback};
 pub use reader::{Entry, Reader};
 pub use writer::{WHOLE_EVERY, Writer};
