@@ -5,8 +5,8 @@
 //! pause and resume. What hooks do not tell is left empty in a way that raises no false
 //! warning: names, wakers and times of being scheduled, resources and async operations.
 //!
-//! Every stream makes its next message when the transport asks for it, so a client that
-//! does not read costs nothing but what it was told already.
+//! Every stream makes its next message when the transport asks for it, so nothing queues up
+//! for a client that does not read: it is told what has changed when it reads again.
 
 mod details;
 mod messages;

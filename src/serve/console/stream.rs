@@ -15,8 +15,8 @@ pub(super) type Next<M, S> = Option<(M, S)>;
 
 /// A stream of what `step` makes, one message after another.
 ///
-/// The transport asks for a message when it has room to send it, so a client that does not
-/// read costs nothing: nothing is made for it, and nothing waits.
+/// The transport asks for a message when it has room to send it. For a client that does not
+/// read, what fits the connection's windows waits, and nothing more is made.
 pub(super) fn one_by_one<M, S, F>(source: S, step: fn(S) -> F) -> Messages<M>
 where
     M: 'static,
