@@ -252,6 +252,11 @@ impl Model {
         }
     }
 
+    /// Whether anybody looks for findings.
+    pub(super) fn is_judged(&self) -> bool {
+        self.snapshot.as_ref().is_none_or(|it| it.process.judged)
+    }
+
     pub(super) fn finding(&self, key: &FindingKey) -> Option<&Finding> {
         self.findings()
             .iter()

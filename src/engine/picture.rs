@@ -62,7 +62,8 @@ fn process(engine: &Engine, findings: &[Finding]) -> Process {
         name: PROCESS_NAME.clone(),
         pid: std::process::id(),
         started_unix_ms: clock().epoch_unix_ms(),
-        tasks_measured: cfg!(tokio_unstable) && !engine.sample.runtimes.is_empty(),
+        tasks_measured: tasks_measured(engine),
+        judged: tasks_measured(engine),
         live_tasks: totals.live(),
         spawned: totals.spawned,
         finished: totals.finished,
@@ -94,6 +95,10 @@ fn process(engine: &Engine, findings: &[Finding]) -> Process {
         engine_cpu_share: rates.cpu,
         history: engine.process.points(),
     }
+}
+
+fn tasks_measured(engine: &Engine) -> bool {
+    cfg!(tokio_unstable) && !engine.sample.runtimes.is_empty()
 }
 
 fn runtimes(engine: &Engine) -> Vec<Runtime> {

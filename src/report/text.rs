@@ -142,6 +142,13 @@ fn findings(out: &mut String, snapshot: &Snapshot) {
         line!(out, "no findings, since tasks are not measured");
         return;
     }
+    if !snapshot.process.judged {
+        line!(
+            out,
+            "no findings, since nobody looks for them in this process"
+        );
+        return;
+    }
     if snapshot.findings.is_empty() {
         let stalls = match snapshot.process.stall_threshold {
             Some(_) => "or to stall",
@@ -376,6 +383,7 @@ mod tests {
                 name: "service".to_owned(),
                 pid: 1,
                 tasks_measured: true,
+                judged: true,
                 ..Process::default()
             },
             ..full()

@@ -71,6 +71,9 @@ pub struct Process {
     /// Whether tasks are measured at all. If not, all counts of tasks and polls
     /// are zero and mean nothing; `not_measured` says why.
     pub tasks_measured: bool,
+    /// Whether anybody looks for findings. If not, that there are none means nothing;
+    /// `not_measured` says why.
+    pub judged: bool,
     /// Tasks that are spawned and not finished.
     pub live_tasks: u64,
     /// Tasks spawned since the epoch.

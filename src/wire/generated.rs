@@ -147,6 +147,8 @@ pub struct Process {
     /// The points that came after the others.
     #[prost(message, repeated, tag = "24")]
     pub history: ::prost::alloc::vec::Vec<HistoryPoint>,
+    #[prost(bool, tag = "25")]
+    pub judged: bool,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct HistoryPoint {

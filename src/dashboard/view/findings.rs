@@ -163,11 +163,12 @@ pub(super) fn draw(buffer: &mut Buffer, area: Rect, model: &Model, theme: Theme)
     };
     let area = titled(buffer, area, theme, focused, "Findings", &note);
     if model.findings.is_empty() {
-        let says = model.if_measured(if model.stalls.is_empty() {
-            "no findings: nothing leaks or stalls so far"
-        } else {
-            "nothing leaks so far"
-        });
+        let says = match (model.is_judged(), model.stalls.is_empty()) {
+            (false, _) => "nobody looks for findings in this process; n says why",
+            (true, true) => "no findings: nothing leaks or stalls so far",
+            (true, false) => "nothing leaks so far",
+        };
+        let says = model.if_measured(says);
         return empty(buffer, area, theme, says);
     }
     let taken_at = model.taken_at();

@@ -36,7 +36,11 @@ pub(super) fn draw(buffer: &mut Buffer, area: Rect, model: &Model, theme: Theme)
     let note = note(model, workers);
     let area = titled(buffer, area, theme, focused, "Workers", &note);
     if workers.is_empty() {
-        let says = model.if_measured("no worker has polled a task yet");
+        let polls = model.snapshot.as_ref().map_or(0, |it| it.process.polls);
+        let says = model.if_measured(match polls {
+            0 => "no worker has polled a task yet",
+            _ => "no worker is known to be there now",
+        });
         return empty(buffer, area, theme, says);
     }
     let (table_area, histogram_area) = divide(area, workers.len(), focused);
