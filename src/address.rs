@@ -99,8 +99,10 @@ fn parse(text: &str) -> Option<Address> {
     }
     let text = text.strip_prefix("http://").unwrap_or(text);
     let text = text.strip_suffix('/').unwrap_or(text);
-    if let Ok(port) = text.parse() {
+    // A number that is no port is no host either.
+    if text.bytes().all(|byte| byte.is_ascii_digit()) {
         let host = "127.0.0.1".to_owned();
+        let port = text.parse().ok()?;
         return Some(Address::Tcp { host, port });
     }
     let (host, port) = match text.strip_prefix('[') {
@@ -150,6 +152,7 @@ mod tests {
             ":",
             "host:",
             "host:70000",
+            "70000",
             "[::1",
             "[x]:1",
             "unix:",
