@@ -30,7 +30,7 @@ pub(super) const FRAME_HEAD: usize = 17;
 pub(super) const CHECKSUM: usize = 4;
 
 /// What was recorded, when and by whom.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Header {
     /// Wall-clock time of the start of the recording, in milliseconds since 1970 (UTC).
     pub recorded_unix_ms: u64,

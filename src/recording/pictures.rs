@@ -16,6 +16,8 @@ use crate::wire::{Decoder, Encoder, proto};
 pub struct Recorder<W> {
     writer: Writer<W>,
     encoder: Encoder,
+    /// The last picture is not in the file, so a change to it means nothing.
+    left_out: bool,
 }
 
 impl<W: Write> Recorder<W> {
@@ -28,6 +30,7 @@ impl<W: Write> Recorder<W> {
         Ok(Self {
             writer: Writer::new(out, header)?,
             encoder: Encoder::default(),
+            left_out: false,
         })
     }
 
@@ -37,12 +40,14 @@ impl<W: Write> Recorder<W> {
     ///
     /// As [`Writer::frame`].
     pub fn record(&mut self, at: Duration, snapshot: &Snapshot) -> io::Result<()> {
-        let whole = self.writer.wants_whole(at);
+        let whole = self.left_out || self.writer.wants_whole(at);
         if whole {
             self.encoder = Encoder::default();
         }
         let message = self.encoder.encode(snapshot).encode_to_vec();
-        self.writer.frame(at, whole, &message)
+        let written = self.writer.frame(at, whole, &message);
+        self.left_out = written.is_err();
+        written
     }
 
     /// What was written so far.
@@ -139,5 +144,21 @@ mod tests {
                 prop_assert!(spawned.len() == 30 || film.damage().is_some() || with.is_none() || with == Some(0));
             }
         }
+    }
+
+    #[test]
+    fn what_follows_a_picture_that_is_left_out_is_whole() {
+        let mut huge = full();
+        huge.process.name = "x".repeat(65 << 20);
+        let mut file = Vec::new();
+        let mut recorder = Recorder::new(&mut file, &Header::default()).unwrap();
+        recorder.record(Duration::from_secs(0), &full()).unwrap();
+        recorder.record(Duration::from_secs(1), &huge).unwrap_err();
+        recorder.record(Duration::from_secs(2), &full()).unwrap();
+        let reader = Reader::open(Cursor::new(file)).unwrap();
+        assert!(reader.entries().iter().all(|entry| entry.whole));
+        let mut playback = Playback::new(reader, Pictures::default()).unwrap();
+        let pictures: Vec<_> = playback.pictures().collect();
+        assert_eq!(pictures, [full(), full()]);
     }
 }
