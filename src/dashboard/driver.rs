@@ -25,7 +25,7 @@ pub(super) fn drive(
     screen: &mut Screen,
     signals: &Signals,
 ) -> io::Result<Exit> {
-    let theme = Theme::from_env();
+    let theme = Theme::of(options.coloured);
     let mut model = Model::default();
     let mut feed = Feed::new(source);
     let mut pace = Pace::default();

@@ -108,6 +108,7 @@ pub struct Options {
     status: Option<Box<dyn Fn() -> String + Send>>,
     stop: Arc<AtomicBool>,
     host_reports_panics: bool,
+    coloured: Option<bool>,
 }
 
 impl Options {
@@ -143,6 +144,13 @@ impl Options {
         self
     }
 
+    /// Draws with colours, or without, whatever `NO_COLOR` says.
+    #[must_use]
+    pub fn coloured(mut self, coloured: bool) -> Self {
+        self.coloured = Some(coloured);
+        self
+    }
+
     fn stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
@@ -154,6 +162,7 @@ impl fmt::Debug for Options {
             .field("status", &self.status.is_some())
             .field("stop", &self.stop)
             .field("host_reports_panics", &self.host_reports_panics)
+            .field("coloured", &self.coloured)
             .finish()
     }
 }

@@ -17,11 +17,14 @@ impl Theme {
     /// Bold, dim, underline and reverse only.
     pub(super) const PLAIN: Self = Self { coloured: false };
 
-    /// Plain where `NO_COLOR` is set and not empty, as <https://no-color.org> asks.
-    pub(super) fn from_env() -> Self {
-        match std::env::var_os("NO_COLOR") {
-            Some(value) if !value.is_empty() => Self::PLAIN,
-            _ => Self::COLOURED,
+    /// As the host says; where it does not, plain if `NO_COLOR` is set and not empty, as
+    /// <https://no-color.org> asks.
+    pub(super) fn of(coloured: Option<bool>) -> Self {
+        let asked = || std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        if coloured.unwrap_or_else(asked) {
+            Self::COLOURED
+        } else {
+            Self::PLAIN
         }
     }
 
