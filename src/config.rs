@@ -187,17 +187,7 @@ fn heap_profile(value: &str) -> Option<u64> {
         "on" => return Some(crate::heap_profile::DEFAULT_INTERVAL),
         _ => {}
     }
-    let digits = value.find(|c: char| !c.is_ascii_digit());
-    let (number, unit) = value.split_at(digits.unwrap_or(value.len()));
-    let unit = match unit.trim_start() {
-        "B" => 1,
-        "KiB" => 1 << 10,
-        "MiB" => 1 << 20,
-        "GiB" => 1 << 30,
-        // A number alone may be meant in any unit.
-        _ => return None,
-    };
-    let interval = number.parse::<u64>().ok()?.checked_mul(unit)?;
+    let interval = crate::format::parse_bytes(value)?;
     (interval > 0).then_some(interval)
 }
 

@@ -91,6 +91,21 @@ fn size(bytes: f64) -> String {
     three_digits(value, UNITS[unit])
 }
 
+/// Reads a whole number of bytes with its unit: `813 B`, `512KiB`, `2 MiB`, `1GiB`. A
+/// number alone may be meant in any unit, and is not accepted.
+pub fn parse_bytes(text: &str) -> Option<u64> {
+    let digits = text.find(|c: char| !c.is_ascii_digit());
+    let (number, unit) = text.split_at(digits.unwrap_or(text.len()));
+    let unit = match unit.trim_start() {
+        "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(unit)
+}
+
 /// `one` for 1, `many` for anything else, behind the count: `3 tasks`.
 pub fn plural(n: u64, one: &str, many: &str) -> String {
     format!("{} {}", count(n), if n == 1 { one } else { many })
@@ -162,6 +177,17 @@ mod tests {
         assert_eq!(bytes(101_082_726), "96.3 MiB");
         assert_eq!(bytes(1_288_490_189), "1.20 GiB");
         assert_eq!(bytes(u64::MAX), "16.0 EiB");
+    }
+
+    #[test]
+    fn a_size_is_read_with_its_unit() {
+        assert_eq!(parse_bytes("0B"), Some(0));
+        assert_eq!(parse_bytes("813 B"), Some(813));
+        assert_eq!(parse_bytes("512KiB"), Some(512 << 10));
+        assert_eq!(parse_bytes("1GiB"), Some(1 << 30));
+        for text in ["", "1", "MiB", "1MB", "1.5MiB", "-1KiB", "99999999999GiB"] {
+            assert_eq!(parse_bytes(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -64,6 +64,10 @@
 //!
 //! None is on by default: a service that embeds the probe pays for nothing else.
 //!
+//! - **attach**: [`serve`], to be watched from another terminal, and what watches:
+//!   [`mod@attach`], [`check`] and [`recording`]. Leave it off in a service that nobody
+//!   attaches to; it brings tonic and prost.
+//! - **cli**: the command `plumber`, for whoever installs it; a service does without.
 //! - **dashboard**: [`dashboard`], a live view in the terminal. Leave it off in
 //!   a service that has none; it brings ratatui and crossterm.
 //! - **dhat**: [`dhat`], a recipe for tests that say which lines allocated what a
@@ -88,6 +92,7 @@
 // The features above name what they add.
 #![cfg_attr(
     not(all(
+        feature = "attach",
         feature = "dashboard",
         feature = "dhat",
         feature = "heap-profile",
@@ -101,6 +106,8 @@
 mod address;
 #[cfg(feature = "attach")]
 pub mod attach;
+#[cfg(feature = "attach")]
+pub mod check;
 pub mod config;
 #[cfg(feature = "dashboard")]
 pub mod dashboard;

@@ -1,5 +1,7 @@
 //! Judgements, and the facts that they rest on.
 
+use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -50,6 +52,38 @@ impl Lint {
                 "tasks of this spawn site have finished and are not freed, and there are ever more"
             }
         }
+    }
+}
+
+impl fmt::Display for Lint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A name that no lint has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownLint(String);
+
+impl fmt::Display for UnknownLint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = Lint::ALL.map(Lint::name).join(", ");
+        write!(f, "no lint is named {:?}; there are {names}", self.0)
+    }
+}
+
+impl std::error::Error for UnknownLint {}
+
+impl FromStr for Lint {
+    type Err = UnknownLint;
+
+    /// By its [`name`](Self::name); a dash is as good as an underscore.
+    fn from_str(text: &str) -> Result<Self, UnknownLint> {
+        let name = text.replace('-', "_");
+        let mut lints = Self::ALL.into_iter();
+        lints
+            .find(|lint| lint.name() == name)
+            .ok_or_else(|| UnknownLint(text.to_owned()))
     }
 }
 
@@ -196,4 +230,23 @@ pub struct Holding {
     pub task: TaskId,
     /// Heap bytes that it allocated and that are not freed yet.
     pub retained_bytes: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lint_is_found_by_its_name() {
+        for lint in Lint::ALL {
+            assert_eq!(lint.name().parse(), Ok(lint));
+            assert_eq!(lint.name().replace('_', "-").parse(), Ok(lint));
+        }
+        let error = "leaking".parse::<Lint>().unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "no lint is named \"leaking\"; there are stalled_poll, leaking_site, retained_bytes, \
+             zombie_task"
+        );
+    }
 }

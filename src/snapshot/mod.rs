@@ -507,13 +507,16 @@ pub enum TaskSelection {
     OfSite(SiteId, usize),
 }
 
-fn as_ns(duration: Duration) -> u64 {
+pub(crate) fn as_ns(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 // `serialize_with` hands over a reference.
 #[allow(clippy::trivially_copy_pass_by_ref)]
-fn ns<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn ns<S: serde::Serializer>(
+    duration: &Duration,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     serializer.serialize_u64(as_ns(*duration))
 }
 

@@ -1,0 +1,199 @@
+//! Which stalls there were during the watch, and how long the longest was at least.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::lints::About;
+use super::verdict::Bound;
+use crate::snapshot::{Evidence, Finding, RunningStall, RuntimeId, StallEvidence, TaskId};
+
+/// The stalls of the watch, by the place of their finding.
+#[derive(Default)]
+pub(super) struct Stalls(BTreeMap<String, Place>);
+
+/// What the stalls of one place amounted to.
+pub(super) struct Place {
+    pub(super) about: About,
+    /// As of the latest picture.
+    sums: Sums,
+    running: BTreeMap<Running, Duration>,
+    /// Stalls that ended during the watch.
+    ended: u64,
+    longest: Option<(Duration, Bound)>,
+}
+
+/// Names a stall that goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Running {
+    runtime: RuntimeId,
+    worker: u32,
+    task: Option<TaskId>,
+    /// Since the epoch.
+    since: Duration,
+}
+
+/// Figures of a finding that only rise.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sums {
+    /// Stalls that are over.
+    ended: u64,
+    took: Duration,
+    worst: Duration,
+}
+
+impl Sums {
+    fn of(stall: &StallEvidence) -> Self {
+        let running = stall.running.iter().map(|it| it.running_for).sum();
+        Self {
+            ended: stall.stalls.saturating_sub(stall.running.len() as u64),
+            took: stall.total.saturating_sub(running),
+            worst: stall.worst,
+        }
+    }
+}
+
+impl Stalls {
+    /// Takes in the first picture: what is over in it does not count.
+    pub(super) fn begin<'a>(
+        &mut self,
+        findings: impl Iterator<Item = &'a Finding>,
+        taken_at: Duration,
+    ) {
+        for (finding, stall) in findings.filter_map(stall) {
+            let mut place = Place::new(finding, Sums::of(stall));
+            place.running = running(stall, taken_at);
+            self.0.insert(finding.place.clone(), place);
+        }
+    }
+
+    /// Takes in a later picture of the watch that began at `start`.
+    pub(super) fn observe<'a>(
+        &mut self,
+        findings: impl Iterator<Item = &'a Finding>,
+        start: Duration,
+        taken_at: Duration,
+    ) {
+        let mut running_now = BTreeMap::new();
+        for (finding, stall) in findings.filter_map(stall) {
+            let sums = Sums::of(stall);
+            let place = self.0.entry(finding.place.clone()).or_insert_with(|| {
+                if finding.first_seen > start {
+                    return Place::new(finding, Sums::default());
+                }
+                // It is older, and was told of another place before: which of its stalls
+                // are of the watch, nothing says.
+                Place::new(finding, sums)
+            });
+            let running = running(stall, taken_at);
+            place.observe(sums, &running);
+            place.about = About::of(finding);
+            running_now.insert(finding.place.clone(), running);
+        }
+        // A stall that is told of another place now does not count here any more.
+        for (key, place) in &mut self.0 {
+            place.running = running_now.remove(key).unwrap_or_default();
+        }
+    }
+
+    /// The places with stalls of the watch.
+    pub(super) fn places(&self) -> impl Iterator<Item = &Place> {
+        self.0.values().filter(|place| place.stalls() > 0)
+    }
+}
+
+impl Place {
+    fn new(finding: &Finding, sums: Sums) -> Self {
+        Self {
+            about: About::of(finding),
+            sums,
+            running: BTreeMap::new(),
+            ended: 0,
+            longest: None,
+        }
+    }
+
+    fn observe(&mut self, sums: Sums, running: &BTreeMap<Running, Duration>) {
+        let before = std::mem::replace(&mut self.sums, sums);
+        let (Some(ended), Some(took)) = (
+            sums.ended.checked_sub(before.ended),
+            sums.took.checked_sub(before.took),
+        ) else {
+            // Some of them were taken away, or all forgotten: it begins anew.
+            return;
+        };
+        if ended == 0 {
+            return;
+        }
+        self.ended += ended;
+        match u32::try_from(ended) {
+            Ok(1) => self.raise(took, Bound::Exact),
+            // The longest of several is no shorter than their mean.
+            Ok(several) => self.raise(took / several, Bound::AtLeast),
+            Err(_) => {}
+        }
+        let gone = self
+            .running
+            .iter()
+            .filter(|(it, _)| !running.contains_key(it));
+        let lasted: Vec<Duration> = gone.map(|(_, lasted)| *lasted).collect();
+        // Else some of them are told of another place now.
+        if lasted.len() as u64 <= ended
+            && let Some(lasted) = lasted.into_iter().max()
+        {
+            self.raise(lasted, Bound::AtLeast);
+        }
+        let still_runs = running.values().any(|lasted| *lasted >= sums.worst);
+        if sums.worst > before.worst && !still_runs {
+            self.raise(sums.worst, Bound::Exact);
+        }
+    }
+
+    fn raise(&mut self, to: Duration, bound: Bound) {
+        let new = (to, bound);
+        self.longest = Some(self.longest.map_or(new, |known| longer(known, new)));
+    }
+
+    /// How many stalls of it there were during the watch.
+    pub(super) fn stalls(&self) -> u64 {
+        self.ended + self.running.len() as u64
+    }
+
+    /// How long the longest of them was.
+    pub(super) fn longest(&self) -> Option<(Duration, Bound)> {
+        let running = self.running.values().max();
+        let running = running.map(|lasted| (*lasted, Bound::AtLeast));
+        match (self.longest, running) {
+            (Some(ended), Some(running)) => Some(longer(ended, running)),
+            (ended, running) => ended.or(running),
+        }
+    }
+}
+
+/// The longer one; of two as long the one that is exact.
+fn longer(a: (Duration, Bound), b: (Duration, Bound)) -> (Duration, Bound) {
+    if a.0 > b.0 || (a.0 == b.0 && a.1 == Bound::Exact) {
+        a
+    } else {
+        b
+    }
+}
+
+fn stall(finding: &Finding) -> Option<(&Finding, &StallEvidence)> {
+    match &finding.evidence {
+        Evidence::Stall(stall) => Some((finding, stall)),
+        _ => None,
+    }
+}
+
+fn running(stall: &StallEvidence, taken_at: Duration) -> BTreeMap<Running, Duration> {
+    let one = |it: &RunningStall| {
+        let id = Running {
+            runtime: it.runtime,
+            worker: it.worker,
+            task: it.task,
+            since: taken_at.saturating_sub(it.running_for),
+        };
+        (id, it.running_for)
+    };
+    stall.running.iter().map(one).collect()
+}

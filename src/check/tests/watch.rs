@@ -1,0 +1,227 @@
+use proptest::prelude::*;
+
+use super::*;
+
+#[test]
+fn findings_count_if_they_hold_in_the_watch() {
+    for lint in [Lint::LeakingSite, Lint::RetainedBytes, Lint::ZombieTask] {
+        let outcome = |finding: Finding| {
+            let verdict = judged(Limits::default(), &[quiet(10), with(20, [finding])]);
+            verdict.outcome
+        };
+        // Over before it, or beginning and ending within, or going on.
+        assert_eq!(outcome(seen(lint, 3, 9, false)), Outcome::Clean, "{lint}");
+        assert_eq!(
+            outcome(seen(lint, 12, 15, false)),
+            Outcome::Violated,
+            "{lint}"
+        );
+        assert_eq!(
+            outcome(seen(lint, 3, 20, true)),
+            Outcome::Violated,
+            "{lint}"
+        );
+        // It went on when the watch began, and ended then.
+        let ongoing = with(10, [seen(lint, 3, 10, true)]);
+        let verdict = judged(Limits::default(), &[ongoing, quiet(20)]);
+        assert_eq!(only(&verdict).lint, Some(lint));
+        let allowed = allowing(lint.name());
+        let held = seen(lint, 3, 20, true);
+        let name = format!("{lint} {}", held.place);
+        let verdict = judged(allowed, &[quiet(10), with(20, [held])]);
+        assert_eq!(verdict.outcome, Outcome::Clean);
+        assert_eq!(verdict.allowed, [name]);
+    }
+}
+
+#[test]
+fn some_sites_may_leak_if_they_are_counted() {
+    let leak = |place: &str| Finding {
+        place: place.to_owned(),
+        ..seen(Lint::LeakingSite, 12, 20, true)
+    };
+    let limits = |most| Limits {
+        max_leaking_sites: Some(most),
+        ..Limits::default()
+    };
+    let pictures = [
+        quiet(10),
+        with(15, [leak("a")]),
+        with(20, [leak("a"), leak("b")]),
+    ];
+    assert_eq!(judged(limits(2), &pictures).outcome, Outcome::Clean);
+    let verdict = judged(limits(1), &pictures);
+    let places = verdict.violations.iter().map(|it| it.place.as_deref());
+    assert_eq!(places.collect::<Vec<_>>(), [Some("a"), Some("b")]);
+    assert_eq!(
+        verdict.violations[0].figures(),
+        "2 leaking sites measured, 1 leaking site allowed"
+    );
+}
+
+#[test]
+fn a_restart_begins_anew_and_forgets_nothing() {
+    let leak = with(12, [seen(Lint::LeakingSite, 11, 12, true)]);
+    let mut next = quiet(2);
+    next.process.pid += 1;
+    let mut later = next.clone();
+    later.taken_at = s(5);
+    let mut judge = judging(Limits::default(), &[quiet(10), leak]);
+    judge.lost(s(1), "the server went away");
+    judge.observe(&next);
+    judge.observe(&later);
+    let verdict = judge.finish();
+    assert_eq!(only(&verdict).lint, Some(Lint::LeakingSite));
+    assert_eq!(verdict.pid, next.process.pid);
+    assert_eq!(verdict.watched, s(5));
+    assert_eq!(verdict.lost, s(1));
+    let whys: Vec<_> = verdict
+        .not_judged
+        .iter()
+        .map(|it| it.why.as_str())
+        .collect();
+    assert_eq!(
+        whys[..2],
+        [
+            "the connection was lost: the server went away",
+            "it was restarted 3.00 s into the watch, as pid 4712 after 4711; growth is that of \
+             the last one"
+        ]
+    );
+}
+
+#[test]
+fn a_lost_connection_does_not_acquit() {
+    let pictures = [quiet(10), quiet(15)];
+    let mut judge = judging(Limits::default(), &pictures);
+    judge.lost_at_end(s(1), "refused");
+    assert_eq!(judge.finish().outcome, Outcome::NotJudged);
+    let mut judge = judging(Limits::default(), &pictures);
+    judge.lost(s(4), "refused");
+    judge.observe(&quiet(19));
+    let verdict = judge.finish();
+    assert_eq!(verdict.outcome, Outcome::Clean);
+    assert_eq!((verdict.watched, verdict.lost), (s(5), s(4)));
+    let mut judge = judging(Limits::default(), &pictures);
+    judge.lost(s(6), "refused");
+    judge.observe(&quiet(21));
+    assert_eq!(judge.finish().outcome, Outcome::NotJudged);
+    // What is proven stays proven.
+    let leak = with(16, [seen(Lint::LeakingSite, 11, 16, true)]);
+    let mut judge = judging(Limits::default(), &[quiet(10), leak]);
+    judge.lost_at_end(s(60), "refused");
+    assert_eq!(judge.finish().outcome, Outcome::Violated);
+}
+
+#[test]
+fn without_tasks_or_findings_nothing_is_clean() {
+    let mut blind = quiet(10);
+    blind.process.tasks_measured = false;
+    assert_eq!(
+        judged(Limits::default(), &[blind]).outcome,
+        Outcome::NotJudged
+    );
+    let mut unjudged = quiet(10);
+    unjudged.process.judged = false;
+    let pictures = [unjudged.clone(), unjudged.clone()];
+    let verdict = judged(Limits::default(), &pictures);
+    assert_eq!(verdict.outcome, Outcome::NotJudged);
+    let limits = Limits {
+        max_leaking_sites: Some(0),
+        ..Limits::default()
+    };
+    let error = Judge::new(limits, &unjudged).err();
+    assert_eq!(
+        error.map(|error| error.to_string()).as_deref(),
+        Some(
+            "leaking sites cannot be judged: nobody looks for findings in this process; \
+             tokio-plumber in it would"
+        )
+    );
+    // Growth is told without them.
+    let growth = Limits {
+        max_pending_growth: Some(0.0),
+        ..Limits::default()
+    };
+    let pictures = (10..60).map(|at| Snapshot {
+        taken_at: s(at),
+        ..unjudged.clone()
+    });
+    let verdict = judged(growth, &pictures.collect::<Vec<_>>());
+    assert_eq!(verdict.outcome, Outcome::Clean);
+}
+
+#[test]
+fn a_connection_that_comes_and_goes_takes_no_more_room() {
+    let mut judge = judging(Limits::default(), &[quiet(10)]);
+    for nth in 0..1_000 {
+        judge.lost(ms(nth), "refused");
+    }
+    let notes = judge.finish().not_judged;
+    assert!(notes.len() < 40, "{}", notes.len());
+    assert!(notes.iter().any(|it| it.why == "968 notes not listed"));
+}
+
+proptest! {
+    /// Whatever was found before: as long as nothing changes, there is nothing to say.
+    #[test]
+    fn without_change_there_is_no_violation(
+        stalls in 0..1_000_u64,
+        total in 0..100_000_u64,
+        worst in 0..10_000_u64,
+        max in prop::option::of(0..100_u64),
+        pictures in 1..50_u64,
+    ) {
+        let past = [
+            stalled(stalls, total, worst),
+            seen(Lint::LeakingSite, 1, 9, false),
+            seen(Lint::RetainedBytes, 1, 9, false),
+            seen(Lint::ZombieTask, 1, 9, false),
+        ];
+        let limits = Limits { max_stall: max.map(ms), ..Limits::default() };
+        let pictures: Vec<_> = (10..10 + pictures).map(|at| with(at, past.clone())).collect();
+        prop_assert_eq!(judged(limits, &pictures).outcome, Outcome::Clean);
+    }
+
+    /// A picture that comes twice, or late, says nothing new.
+    #[test]
+    fn pictures_that_come_again_change_nothing(repeats in prop::collection::vec(1..4_usize, 8)) {
+        let once: Vec<_> = (0..8_u64)
+            .map(|nth| with(10 + nth, [stalled(14 + nth, 3_000 + 20 * nth * nth, 412)]))
+            .collect();
+        let again: Vec<_> = once
+            .iter()
+            .zip(&repeats)
+            .flat_map(|(picture, times)| vec![picture.clone(); *times])
+            .collect();
+        prop_assert_eq!(judged(Limits::default(), &once), judged(Limits::default(), &again));
+    }
+
+    /// A stall that is claimed is no longer than the longest there was.
+    #[test]
+    fn no_stall_is_made_up(
+        stalls in prop::collection::vec((1..500_u64, any::<bool>()), 1..40),
+        before in prop::collection::vec(1..500_u64, 0..5),
+    ) {
+        let mut all = before.clone();
+        let sums = |all: &[u64]| {
+            let worst = all.iter().max().copied().unwrap_or(0);
+            stalled(all.len() as u64, all.iter().sum(), worst)
+        };
+        let mut pictures = vec![with(10, [sums(&all)])];
+        for (at, (stall, seen)) in (11..).zip(&stalls) {
+            all.push(*stall);
+            if *seen {
+                pictures.push(with(at, [sums(&all)]));
+            }
+        }
+        let limits = Limits { max_stall: Some(Duration::ZERO), ..Limits::default() };
+        let longest = stalls.iter().map(|(stall, _)| *stall).max().unwrap_or(0);
+        for violation in judged(limits, &pictures).violations {
+            let Quantity::Time(claimed) = violation.measured else {
+                panic!("{violation:?}");
+            };
+            prop_assert!(claimed <= ms(longest), "{claimed:?} of {longest} ms");
+        }
+    }
+}
