@@ -68,6 +68,9 @@
 //!   [`mod@attach`], [`check`] and [`recording`]. Leave it off in a service that nobody
 //!   attaches to; it brings tonic and prost.
 //! - **cli**: the command `plumber`, for whoever installs it; a service does without.
+//! - **console-subscriber**: the real `ConsoleLayer` beside the probe; our server then
+//!   listens at port 6670. Leave it off unless you want resources and async operations:
+//!   it turns Tokio's spans on.
 //! - **dashboard**: [`dashboard`], a live view in the terminal. Leave it off in
 //!   a service that has none; it brings ratatui and crossterm.
 //! - **dhat**: [`dhat`], a recipe for tests that say which lines allocated what a
@@ -86,8 +89,10 @@
 //!
 //! [`runtime`] sets hooks on a builder; the *probe* behind them records; the *heap*
 //! books what a poll allocates and frees, if [`Alloc`] or [`SampledAlloc`] is
-//! installed; a watchdog finds *stalls* and reads their *stacks*; the *engine* samples, keeps a few minutes of history and judges; [`mod@snapshot`] is
-//! the picture it gives; [`report`] and [`dashboard`] read nothing else.
+//! installed; a watchdog finds *stalls* and reads their *stacks*; the *engine* samples,
+//! keeps a few minutes of history and judges; [`mod@snapshot`] is the picture it gives;
+//! [`report`], [`check`] and [`dashboard`] read nothing else. [`serve`] sends it to other
+//! processes, where [`mod@attach`] receives it, and [`recording`] keeps it.
 
 // The features above name what they add.
 #![cfg_attr(

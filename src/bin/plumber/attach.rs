@@ -32,7 +32,11 @@ pub(crate) fn run(
     }
     let attached = format!("attached to {}", target.address);
     let options = options(global.color).status(move || attached.clone());
-    shown(dashboard::run(Live { remote }, options))
+    let live = Live {
+        remote,
+        looked: Instant::now(),
+    };
+    shown(dashboard::run(live, options))
 }
 
 /// The dashboard as the user wants it.
@@ -53,11 +57,23 @@ pub(crate) fn shown(ended: std::io::Result<Exit>) -> Result<u8, Failure> {
 /// The process as the dashboard sees it.
 struct Live {
     remote: Arc<dyn Remote>,
+    /// When tasks were last looked at.
+    looked: Instant,
 }
+
+/// The dashboard looks at tasks now and then; to ask for none in between would have all
+/// of them sent again.
+const LOOKED_AWAY: Duration = Duration::from_secs(2);
 
 impl Source for Live {
     fn snapshot(&mut self, tasks: TaskSelection) -> Snapshot {
-        self.remote.want(tasks);
+        let now = Instant::now();
+        if tasks != TaskSelection::None {
+            self.looked = now;
+            self.remote.want(tasks);
+        } else if now.saturating_duration_since(self.looked) >= LOOKED_AWAY {
+            self.remote.want(tasks);
+        }
         (*self.remote.latest()).clone()
     }
 
