@@ -16,6 +16,8 @@ fn demo(arguments: &[&str]) -> Command {
         .args(arguments)
         .env_remove("PLUMBER_STALL_MS")
         .env_remove("PLUMBER_INSTRUMENT")
+        // They run side by side, and there is one default port.
+        .env("PLUMBER_BIND", "off")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
@@ -572,4 +574,33 @@ fn a_reader_that_is_gone_is_no_failure() {
         "{}",
         text(&output.stderr)
     );
+}
+
+#[test]
+fn where_to_attach_is_said_and_a_taken_port_ends_nothing() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let taken = taken.local_addr().expect("its address");
+    let run = |bind: &str| {
+        let arguments = [
+            "--scenario",
+            "concurrent",
+            "--duration",
+            "1s",
+            "--report",
+            "text",
+        ];
+        let output = demo(&arguments).env("PLUMBER_BIND", bind).output();
+        let output = output.expect("the demo runs");
+        assert!(output.status.success());
+        let first = text(&output.stderr).lines().next();
+        first.expect("a line").to_owned()
+    };
+    let line = run("127.0.0.1:0");
+    assert!(
+        line.starts_with("watch it from another terminal: plumber 127.0.0.1:"),
+        "{line}"
+    );
+    let line = run(&taken.to_string());
+    let expected = format!("nobody can attach: {taken} is taken by another process; PLUMBER_BIND=");
+    assert!(line.starts_with(&expected), "{line}");
 }

@@ -50,8 +50,8 @@ mod threads;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
-use tracing::Subscriber;
 use tracing::span::{Attributes, Id, Record};
+use tracing::{Metadata, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
@@ -107,11 +107,14 @@ impl Drop for SpanLayer {
 
 impl<S: Subscriber> Layer<S> for SpanLayer {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, _: Context<'_, S>) {
+        let metadata = attributes.metadata();
+        if is_of_tokio(metadata) {
+            return;
+        }
         // The program's own code formats the values, so no lock is held here.
         let mut fields = Text::new();
         attributes.record(&mut fields);
-        let name = attributes.metadata().name();
-        self.labels.insert(id.into_u64(), name, &fields);
+        self.labels.insert(id.into_u64(), metadata.name(), &fields);
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, _: Context<'_, S>) {
@@ -135,6 +138,12 @@ impl<S: Subscriber> Layer<S> for SpanLayer {
     fn on_close(&self, id: Id, _: Context<'_, S>) {
         self.labels.remove(id.into_u64());
     }
+}
+
+/// Whether Tokio made the span, as it does for console-subscriber: every poll is in one,
+/// which tells nothing that is not known. Without a label it is never shown.
+fn is_of_tokio(metadata: &Metadata<'_>) -> bool {
+    metadata.target().starts_with("tokio::")
 }
 
 /// Looks until there is something, but not for long.

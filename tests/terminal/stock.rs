@@ -107,6 +107,7 @@ fn listed(screen: &str) -> Option<(u32, u32, u32)> {
 
 #[test]
 fn it_shows_what_there_is() {
+    let _turn = crate::my_turn_to_stall();
     let service = Service::start();
     let mut console = service.console();
     console.shows("all tasks", |screen| listed(screen) == Some((4, 1, 3)));
