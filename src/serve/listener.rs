@@ -20,9 +20,6 @@ const PLACES: usize = 64;
 /// Connections that are greeted or turned away at once; more are closed without a word.
 const AT_THE_DOOR: usize = 64;
 
-/// Connections that wait in the kernel.
-pub(super) const BACKLOG: u32 = 256;
-
 /// How long to wait where none can be accepted, for want of descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
 

@@ -7,9 +7,10 @@ use std::path::Path;
 
 use tokio::net::{UnixSocket, UnixStream};
 
-use super::listener::BACKLOG;
-
 pub(super) use tokio::net::UnixListener as Listener;
+
+/// Connections that wait in the kernel.
+const BACKLOG: u32 = 256;
 
 /// Listens at a path. A socket that a process left behind is replaced.
 pub(super) async fn bind(path: &Path) -> io::Result<Listener> {
