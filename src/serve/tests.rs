@@ -4,6 +4,8 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use console_api::instrument::instrument_client::InstrumentClient;
+use console_api::instrument::{InstrumentRequest, PauseRequest, StateRequest};
 use tokio_stream::StreamExt;
 use tonic::codegen::http::uri::PathAndQuery;
 use tonic::transport::{Channel, Endpoint};
@@ -192,5 +194,26 @@ async fn nobody_is_sent_more_pictures_than_are_good() {
         let pause = next.saturating_sub(at);
         assert!(pause > Duration::from_millis(30), "{pause:?}");
         at = next;
+    }
+}
+
+/// Listening for other machines, as far as that can be tried on one.
+#[tokio::test]
+async fn without_the_token_nothing_is_shown_by_any_service() {
+    let settings = Settings {
+        bind: Some("0.0.0.0:0".parse().unwrap()),
+        allow_remote: true,
+        token: Some("a token that nobody guesses".to_owned()),
+    };
+    let server = Server::start(&settings).unwrap();
+    let refused = refusal(&server, []).await;
+    assert_eq!(refused.code(), Code::Unauthenticated);
+    let mut console = InstrumentClient::new(channel(&server).await);
+    for refused in [
+        console.watch_updates(InstrumentRequest {}).await.map(drop),
+        console.watch_state(StateRequest {}).await.map(drop),
+        console.pause(PauseRequest {}).await.map(drop),
+    ] {
+        assert_eq!(refused.unwrap_err().code(), Code::Unauthenticated);
     }
 }
