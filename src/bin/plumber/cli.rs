@@ -55,7 +55,7 @@ pub(crate) struct Global {
 /// What to do.
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Shows the dashboard of a running process, live [default]
+    /// Shows the dashboard of a running process, live (the default)
     ///
     /// If the connection is lost it says so, keeps the last picture and tries again.
     /// Where standard output is not a terminal, it prints one report instead.
