@@ -1,7 +1,7 @@
 //! Where a process can be attached to.
 
 use std::fmt;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -123,22 +123,6 @@ fn parse(text: &str) -> Option<Address> {
         host: host.to_owned(),
         port,
     })
-}
-
-impl Address {
-    /// The first number that the host's name stands for; `None` for a Unix socket.
-    ///
-    /// # Errors
-    ///
-    /// Where the name stands for none.
-    pub(crate) fn resolve(&self) -> std::io::Result<Option<SocketAddr>> {
-        let Self::Tcp { host, port } = self else {
-            return Ok(None);
-        };
-        let first = (host.as_str(), *port).to_socket_addrs()?.next();
-        let none = || std::io::Error::other(format!("{host} has no address"));
-        first.ok_or_else(none).map(Some)
-    }
 }
 
 #[cfg(test)]

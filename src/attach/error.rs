@@ -97,7 +97,8 @@ impl AttachError {
             return known;
         }
         Self::new(format!(
-            "what listens at {address} does not speak gRPC: is it another program?"
+            "what listens at {address} does not speak gRPC, or has no place left: is it \
+             another program?"
         ))
     }
 

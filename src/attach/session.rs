@@ -178,7 +178,7 @@ impl Session {
         mut updates: Streaming<Update>,
         up: &mut impl FnMut(Protocol),
     ) -> AttachError {
-        let patience = PATIENCE.max(self.options.interval * SILENT_INTERVALS);
+        let patience = PATIENCE.max(self.options.interval.saturating_mul(SILENT_INTERVALS));
         let mut decoder = Decoder::default();
         loop {
             let update = match timeout(patience, updates.message()).await {
@@ -210,6 +210,8 @@ impl Session {
         let mut came = false;
         loop {
             tokio::select! {
+                // The first one comes at once, the others as often as the process says.
+                () = sleep(PATIENCE), if !came => return AttachError::silent(&self.address),
                 update = updates.message() => match update {
                     Ok(Some(update)) => picture.apply(update),
                     Ok(None) => return AttachError::ended(&self.address),

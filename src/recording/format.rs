@@ -12,7 +12,7 @@ pub(super) const MAGIC: [u8; 8] = *b"\x89PLR\r\n\x1a\n";
 pub const VERSION: u16 = 1;
 
 /// The longest message of a frame, in bytes; what claims to be longer is damaged.
-pub const MOST_BYTES: u32 = 64 << 20;
+pub const MOST_BYTES: u32 = 16 << 20;
 
 /// The longest description, in bytes.
 pub(super) const MOST_DESCRIPTION: usize = 64 << 10;

@@ -22,7 +22,7 @@
 //! | bytes | of a frame | |
 //! | --- | --- | --- |
 //! | 4 | checksum | of the rest of the frame |
-//! | 4 | length | of the message, at most 64 MiB |
+//! | 4 | length | of the message, at most 16 MiB |
 //! | 8 | time | nanoseconds since the start of the recording; never less than before |
 //! | 1 | kind | 1: a whole picture; 0: a change to the one before |
 //! | | message | |

@@ -284,7 +284,7 @@ fn what_could_not_be_read_is_not_written() {
     let error = writer.frame(Duration::ZERO, true, &too_long).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "a picture of 67108865 bytes, and 67108864 are the most"
+        "a picture of 16777217 bytes, and 16777216 are the most"
     );
     assert_eq!(writer.bytes(), empty.len() as u64);
     assert_eq!(bytes, empty);

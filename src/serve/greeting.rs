@@ -73,6 +73,12 @@ pub(super) async fn turn_away(io: &mut Box<dyn Io>, why: &str) {
     refuse(io, &goaway(why)).await;
 }
 
+/// Tells a peer the same that has not been heard, without waiting for it.
+pub(super) async fn dismiss(io: &mut Box<dyn Io>, why: &str) {
+    // Its buffer is empty, so there is room; if not, it is dismissed without a word.
+    let _ = timeout(Duration::ZERO, io.write_all(&goaway(why))).await;
+}
+
 /// Empty settings, and a GOAWAY whose error is `ENHANCE_YOUR_CALM` (RFC 9113, sections
 /// 6.5, 6.8 and 7).
 fn goaway(why: &str) -> Vec<u8> {

@@ -11,14 +11,15 @@ use tokio_stream::StreamExt;
 use tonic::transport::server::TcpIncoming;
 
 use super::connection::{Checked, Io};
+use super::settings::Place;
 use super::{greeting, unix};
 use crate::address::Address;
 
 /// Connections that are served at once.
 const PLACES: usize = 64;
 
-/// Connections that are greeted or turned away at once; more are closed without a word.
-const AT_THE_DOOR: usize = 64;
+/// Connections that are greeted or turned away at once.
+const AT_THE_DOOR: usize = 256;
 
 /// How long to wait where none can be accepted, for want of descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -38,29 +39,30 @@ enum Source {
 }
 
 impl Listener {
-    /// Listens at an address.
+    /// Listens at a place.
     ///
     /// # Errors
     ///
     /// Where it is taken or not to be had; the error says what could be done.
-    pub(super) async fn bind(address: &Address) -> io::Result<Self> {
-        let told = |error: io::Error| io::Error::new(error.kind(), why(address, &error));
-        if let Address::Unix(path) = address {
-            return Ok(Self {
+    pub(super) async fn bind(place: &Place) -> io::Result<Self> {
+        let told = |error: io::Error| io::Error::new(error.kind(), why(place, &error));
+        match place {
+            Place::Unix(path) => Ok(Self {
                 source: Source::Unix(unix::bind(path).await.map_err(told)?),
-                address: address.clone(),
-            });
+                address: Address::Unix(path.clone()),
+            }),
+            Place::Tcp(address) => {
+                let listener = TcpListener::bind(address).await.map_err(told)?;
+                let address = listener.local_addr()?.into();
+                let incoming = TcpIncoming::from(listener)
+                    .with_nodelay(Some(true))
+                    .with_keepalive(Some(KEEPALIVE));
+                Ok(Self {
+                    source: Source::Tcp(incoming),
+                    address,
+                })
+            }
         }
-        let resolved = address.resolve()?.ok_or(io::ErrorKind::InvalidInput)?;
-        let listener = TcpListener::bind(resolved).await.map_err(told)?;
-        let address = listener.local_addr()?.into();
-        let incoming = TcpIncoming::from(listener)
-            .with_nodelay(Some(true))
-            .with_keepalive(Some(KEEPALIVE));
-        Ok(Self {
-            source: Source::Tcp(incoming),
-            address,
-        })
     }
 
     /// With the port that the operating system chose.
@@ -79,17 +81,18 @@ impl Listener {
                 continue;
             };
             let Ok(at_the_door) = Arc::clone(&door).try_acquire_owned() else {
+                greeting::dismiss(&mut io, &full()).await;
                 continue;
             };
             number += 1;
-            let place = Arc::clone(&places).try_acquire_owned().ok();
-            let greeted = greeted.clone();
+            let (places, greeted) = (Arc::clone(&places), greeted.clone());
             tokio::spawn(async move {
                 let _at_the_door = at_the_door;
                 let Some(read) = greeting::greet(&mut io).await else {
                     return;
                 };
-                match place {
+                // Who has not spoken yet takes no place.
+                match places.try_acquire_owned().ok() {
                     // Nobody is there to be served any more.
                     Some(place) => drop(
                         greeted
@@ -118,15 +121,15 @@ fn full() -> String {
     format!("{PLACES} clients are attached to this process, which is the most; detach one")
 }
 
-fn why(address: &Address, error: &io::Error) -> String {
+fn why(place: &Place, error: &io::Error) -> String {
     let free = "PLUMBER_BIND=127.0.0.1:0 takes a free port, PLUMBER_BIND=off asks for none";
-    match (error.kind(), address) {
-        (io::ErrorKind::AddrInUse, Address::Tcp { .. }) => {
-            format!("{address} is taken by another process; {free}")
+    match (error.kind(), place) {
+        (io::ErrorKind::AddrInUse, Place::Tcp(_)) => {
+            format!("{place} is taken by another process; {free}")
         }
-        (io::ErrorKind::AddrInUse, Address::Unix(_)) => {
-            format!("{address} is taken: something else is there")
+        (io::ErrorKind::AddrInUse | io::ErrorKind::AlreadyExists, Place::Unix(_)) => {
+            format!("{place} is taken: something else is there")
         }
-        _ => format!("{address} is not to be had: {error}"),
+        _ => format!("{place} is not to be had: {error}"),
     }
 }

@@ -20,6 +20,8 @@
 //! with [`Settings::allow_remote`] *and* a [`Settings::token`], which a client must show;
 //! it travels unencrypted, so prefer a tunnel, such as `ssh -L 6669:localhost:6669`. At
 //! most 64 connections are served at once; more are told so.
+//!
+//! A child that is forked without `exec` has no server, but keeps the address taken.
 
 mod connection;
 pub(crate) mod console;
@@ -38,14 +40,16 @@ mod watch;
 use std::io;
 use std::sync::OnceLock;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::service::InterceptorLayer;
 use tonic::{Request, Status};
+use tracing::Dispatch;
+use tracing::subscriber::NoSubscriber;
 
-pub(crate) use connection::Connection;
+pub(crate) use connection::{Connection, Seat, seat};
 pub use settings::Settings;
 pub(crate) use settings::{ALLOW_REMOTE, BIND, BIND_ACCEPTED, TOKEN, bind_from};
 
@@ -54,9 +58,13 @@ use crate::heap;
 use crate::wire::proto::plumber_server::PlumberServer;
 use connection::{Checked, Peer};
 use listener::Listener;
+use settings::Place;
 
 /// Requests that a connection may have under way: a client has two to four.
 const MAX_STREAMS: u32 = 8;
+
+/// The largest request: it has some numbers and a name.
+const MAX_REQUEST: usize = 4 << 10;
 
 /// Connections that were greeted and wait to be served.
 const GREETED: usize = 16;
@@ -119,21 +127,26 @@ pub(crate) fn start_with_runtime(settings: &Settings) {
 /// Logs, once the program has a subscriber: runtimes are often built before. It is the
 /// user's code, and has a thread of its own to be slow on.
 fn log(event: impl FnOnce() + Send + 'static) {
-    const PATIENCE: u32 = 50;
+    const PATIENCE: Duration = Duration::from_secs(60);
     let wait = move || {
         heap::set_base(heap::Base::Plumber);
-        for _ in 0..PATIENCE {
-            if tracing::dispatcher::has_been_set() {
-                break;
-            }
-            thread::sleep(Duration::from_millis(100));
+        let start = Instant::now();
+        let mut pause = Duration::from_millis(10);
+        while nobody_listens() && start.elapsed() < PATIENCE {
+            thread::sleep(pause);
+            pause = (2 * pause).min(Duration::from_secs(1));
         }
         event();
     };
     // Without a thread there is nobody to tell.
     let _ = thread::Builder::new()
-        .name("plumber-log".to_owned())
+        .name("plumber-tell".to_owned())
         .spawn(wait);
+}
+
+/// Whether the program has no subscriber yet.
+fn nobody_listens() -> bool {
+    tracing::dispatcher::get_default(Dispatch::is::<NoSubscriber>)
 }
 
 /// A server that tells of this process, until it is dropped.
@@ -156,7 +169,9 @@ impl Server {
     /// could connect without that being allowed, or without a token.
     pub fn start(settings: &Settings) -> io::Result<Self> {
         let bind = settings.bind.clone().unwrap_or_default();
-        let token = settings.accepted_token(&bind)?;
+        let place = Place::of(&bind)?;
+        settings.accept(&place)?;
+        let token = settings.token.clone();
         let (stop, stopped) = oneshot::channel();
         let (tell, told) = std::sync::mpsc::channel();
         let run = move || {
@@ -165,7 +180,7 @@ impl Server {
                 .enable_all()
                 .build();
             let listening = runtime.and_then(|runtime| {
-                let listener = runtime.block_on(Listener::bind(&bind))?;
+                let listener = runtime.block_on(Listener::bind(&place))?;
                 Ok((runtime, listener))
             });
             match listening {
@@ -179,9 +194,12 @@ impl Server {
                 }
             }
         };
+        // The libraries trace what they do, and the subscriber is the program's: it may wait
+        // for what a frozen worker holds.
+        let unseen = move || tracing::dispatcher::with_default(&Dispatch::none(), run);
         let thread = thread::Builder::new()
             .name("plumber-serve".to_owned())
-            .spawn(run)?;
+            .spawn(unseen)?;
         let address = told
             .recv()
             .unwrap_or_else(|_| Err(io::Error::other("the server's thread has ended")))?;
@@ -219,8 +237,10 @@ async fn serve(listener: Listener, token: Option<String>, stopped: oneshot::Rece
         .layer(InterceptorLayer::new(move |request| {
             admitted(request, token.as_deref())
         }))
-        .add_service(PlumberServer::new(watch::Service).max_decoding_message_size(4 << 10))
-        .add_service(console::service())
+        .add_service(
+            PlumberServer::new(watch::Service::default()).max_decoding_message_size(4 << 10),
+        )
+        .add_service(console::service().max_decoding_message_size(MAX_REQUEST))
         .serve_with_incoming(ReceiverStream::<io::Result<Checked>>::new(connections));
     tokio::select! {
         // Neither ends by itself.
@@ -244,7 +264,6 @@ fn admitted(mut request: Request<()>, token: Option<&str>) -> Result<Request<()>
         }
     }
     if let Some(peer) = request.extensions().get::<Peer>() {
-        peer.has_asked();
         let connection = peer.connection();
         request.extensions_mut().insert(connection);
     }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 
 use crate::address::{Address, AddressError, DEFAULT_PORT};
 
@@ -58,12 +60,13 @@ impl fmt::Debug for Settings {
 }
 
 impl Settings {
-    /// The token that clients must show at this address.
+    /// Whether an address may be listened at with these settings. It is known by its
+    /// number, so nothing can change between this question and the listening.
     ///
     /// # Errors
     ///
-    /// Where the address is not to be listened at with these settings.
-    pub(super) fn accepted_token(&self, bind: &Address) -> io::Result<Option<String>> {
+    /// Where it may not.
+    pub(super) fn accept(&self, place: &Place) -> io::Result<()> {
         let refuse = |why: String| Err(io::Error::new(io::ErrorKind::InvalidInput, why));
         if let Some(token) = &self.token
             && token.chars().count() < SHORTEST_TOKEN
@@ -72,23 +75,63 @@ impl Settings {
                 "the token ({TOKEN}) is too short: at least {SHORTEST_TOKEN} characters are needed"
             ));
         }
-        let resolved = bind.resolve();
-        let reached =
-            |error| io::Error::new(io::ErrorKind::InvalidInput, format!("{bind}: {error}"));
-        let remote = resolved
-            .map_err(reached)?
-            .is_some_and(|it| !it.ip().is_loopback());
+        let remote = match place {
+            Place::Tcp(address) => !address.ip().is_loopback(),
+            Place::Unix(_) => false,
+        };
         if remote && !self.allow_remote {
             return refuse(format!(
-                "other machines can reach {bind}: that needs {ALLOW_REMOTE}=on and a {TOKEN}"
+                "other machines can reach {place}: that needs {ALLOW_REMOTE}=on and a {TOKEN}"
             ));
         }
         if remote && self.token.is_none() {
             return refuse(format!(
-                "other machines can reach {bind}: that needs a {TOKEN}"
+                "other machines can reach {place}: that needs a {TOKEN}"
             ));
         }
-        Ok(self.token.clone())
+        Ok(())
+    }
+}
+
+/// Where to listen, by number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Tcp(SocketAddr),
+    Unix(PathBuf),
+}
+
+impl Place {
+    /// Asks nobody what a name stands for: that may take long, and say one thing now and
+    /// another one later.
+    ///
+    /// # Errors
+    ///
+    /// Where an address is a name.
+    pub(super) fn of(address: &Address) -> io::Result<Self> {
+        let (host, port) = match address {
+            Address::Unix(path) => return Ok(Self::Unix(path.clone())),
+            Address::Tcp { host, port } => (host.as_str(), *port),
+        };
+        let ip = match host {
+            "localhost" => Ok(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            _ => host.parse(),
+        };
+        let ip = ip.map_err(|_| {
+            io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("{host} is a name: to listen, give a number such as 127.0.0.1"),
+            )
+        });
+        Ok(Self::Tcp(SocketAddr::new(ip?, port)))
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => write!(f, "{address}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
     }
 }
 
@@ -111,18 +154,21 @@ mod tests {
         }
     }
 
-    fn accepted(settings: &Settings) -> Result<Option<String>, String> {
+    fn accepted(settings: &Settings) -> Result<(), String> {
         let bind = settings.bind.clone().unwrap();
-        settings
-            .accepted_token(&bind)
-            .map_err(|error| error.to_string())
+        let place = Place::of(&bind).and_then(|place| settings.accept(&place));
+        place.map_err(|error| error.to_string())
     }
 
     #[test]
     fn loopback_and_unix_need_nothing() {
         for bind in ["127.0.0.1:0", "localhost:0", "[::1]:0", "unix:/tmp/x.sock"] {
-            assert_eq!(accepted(&at(bind)), Ok(None), "{bind}");
+            assert_eq!(accepted(&at(bind)), Ok(()), "{bind}");
         }
+        assert_eq!(
+            accepted(&at("example.org:1")).unwrap_err(),
+            "example.org is a name: to listen, give a number such as 127.0.0.1"
+        );
         assert_eq!(bind_from("off"), Ok(None));
         assert!(bind_from("a b").is_err());
     }
@@ -147,7 +193,7 @@ mod tests {
             "{error}"
         );
         settings.token = Some("a token of enough letters".to_owned());
-        assert_eq!(accepted(&settings), Ok(settings.token.clone()));
+        assert_eq!(accepted(&settings), Ok(()));
         settings.allow_remote = false;
         assert!(accepted(&settings).is_err());
     }

@@ -1,6 +1,7 @@
 //! Our own service: pictures, and what changes in them.
 
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -8,7 +9,9 @@ use tokio::time::{Instant, Sleep, sleep};
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::{Seat, seat};
 use crate::engine;
+use crate::snapshot::{Snapshot, TaskSelection};
 use crate::wire::proto::plumber_server::Plumber;
 use crate::wire::proto::{Update, WatchRequest};
 use crate::wire::{Encoder, PROTOCOL, selection_from_wire};
@@ -20,11 +23,57 @@ const USUAL: Duration = Duration::from_millis(200);
 const SHORTEST: Duration = Duration::from_millis(50);
 const LONGEST: Duration = Duration::from_secs(60);
 
+/// A picture that is not older is as good as a new one.
+const MOMENT: Duration = Duration::from_millis(15);
+
 /// A new wish is granted at once, but not more often than this.
 const SOON: Duration = Duration::from_millis(20);
 
+#[derive(Debug, Default)]
+pub(super) struct Service {
+    pictures: Arc<Pictures>,
+}
+
+/// The latest picture, for all who ask for the same within a moment.
 #[derive(Debug)]
-pub(super) struct Service;
+struct Pictures {
+    /// Clients that want pictures as often get them at the same moments since then.
+    epoch: Instant,
+    latest: Mutex<Option<(Instant, TaskSelection, Arc<Snapshot>)>>,
+}
+
+impl Default for Pictures {
+    fn default() -> Self {
+        Self {
+            epoch: Instant::now(),
+            latest: Mutex::default(),
+        }
+    }
+}
+
+impl Pictures {
+    fn take(&self, tasks: TaskSelection) -> Arc<Snapshot> {
+        let now = Instant::now();
+        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((taken_at, of, picture)) = &*latest
+            && *of == tasks
+            && now.saturating_duration_since(*taken_at) < MOMENT
+        {
+            return Arc::clone(picture);
+        }
+        let picture = Arc::new(engine::snapshot_for_clients(tasks));
+        *latest = Some((now, tasks, Arc::clone(&picture)));
+        picture
+    }
+
+    /// The last moment that is not later than this.
+    fn align(&self, at: Instant) -> Instant {
+        let since = at.saturating_duration_since(self.epoch).as_nanos();
+        let late = since % SHORTEST.as_nanos();
+        at.checked_sub(Duration::from_nanos(u64::try_from(late).unwrap_or(0)))
+            .unwrap_or(at)
+    }
+}
 
 #[tonic::async_trait]
 impl Plumber for Service {
@@ -34,11 +83,14 @@ impl Plumber for Service {
         &self,
         request: Request<Streaming<WatchRequest>>,
     ) -> Result<Response<Watching>, Status> {
+        let seat = seat(&request)?;
         let mut requests = request.into_inner();
         let first = requests.message().await?;
         let asked = first.ok_or_else(|| Status::invalid_argument("a request must come first"))?;
         understood(&asked)?;
         Ok(Response::new(Watching {
+            _seat: seat,
+            pictures: Arc::clone(&self.pictures),
             requests,
             ended: false,
             asked,
@@ -83,6 +135,8 @@ fn understood(asked: &WatchRequest) -> Result<(), Status> {
 /// A picture is taken when the transport asks for the next message, which it does when
 /// the client has room for it: one that reads slowly gets fewer of them.
 pub(super) struct Watching {
+    _seat: Option<Seat>,
+    pictures: Arc<Pictures>,
     requests: Streaming<WatchRequest>,
     /// The client will ask for nothing else.
     ended: bool,
@@ -129,12 +183,13 @@ impl Stream for Watching {
         if self.pause.as_mut().poll(cx).is_pending() {
             return Poll::Pending;
         }
-        let snapshot = engine::snapshot_for_clients(selection_from_wire(self.asked.tasks));
+        let snapshot = self.pictures.take(selection_from_wire(self.asked.tasks));
         let update = self.encoder.encode(&snapshot);
         let now = Instant::now();
         let interval = self.interval();
         self.sent_at = Some(now);
-        self.pause.as_mut().reset(now + interval);
+        let next = self.pictures.align(now + interval).max(now + SOON);
+        self.pause.as_mut().reset(next);
         Poll::Ready(Some(Ok(update)))
     }
 }

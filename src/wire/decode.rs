@@ -1,5 +1,6 @@
 //! From messages to pictures.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
@@ -8,27 +9,43 @@ use super::rows::{
     task_from_wire, worker_from_wire,
 };
 use super::table::Table;
-use super::{proto, selection_from_wire};
+use super::{PROTOCOL, proto, selection_from_wire};
 use crate::format;
 use crate::snapshot::{FORMAT_VERSION, Finding, NotMeasured, Process, Snapshot};
 
-/// Why a message cannot be what it says.
+/// Why a message cannot be understood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Malformed(pub(super) &'static str);
+pub(crate) enum Malformed {
+    /// It makes no sense.
+    Nonsense(&'static str),
+    /// It is of this other version of the protocol.
+    Version(u32),
+}
 
 impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a message that makes no sense: {}", self.0)
+        match self {
+            Self::Nonsense(what) => write!(f, "a message that makes no sense: {what}"),
+            Self::Version(version) => write!(
+                f,
+                "a message of version {version} of the protocol, and tokio-plumber {} \
+                 understands version {PROTOCOL}",
+                env!("CARGO_PKG_VERSION")
+            ),
+        }
     }
 }
 
 impl std::error::Error for Malformed {}
 
+/// More than any process has of anything.
+const MAX_ROWS: usize = 100_000;
+
 /// Turns the messages of one peer into pictures, and keeps the rows of the last.
 #[derive(Debug, Default)]
 pub(crate) struct Decoder {
-    /// Of the last whole picture; none before the first.
-    server: Option<proto::Server>,
+    /// A whole picture has come.
+    begun: bool,
     taken_at: Duration,
     process: Table<proto::Process>,
     runtimes: Table<proto::Runtime>,
@@ -47,15 +64,22 @@ impl Decoder {
     ///
     /// # Errors
     ///
-    /// Where it changes a picture that is not there.
+    /// Where it is of another version, where it changes a picture that is not there, and
+    /// where there are more rows than a process has.
     pub(crate) fn apply(&mut self, update: proto::Update) -> Result<(), Malformed> {
         if update.whole {
+            let version = update.server.unwrap_or_default().protocol;
+            if version != PROTOCOL {
+                return Err(Malformed::Version(version));
+            }
             *self = Self {
-                server: Some(update.server.unwrap_or_default()),
+                begun: true,
                 ..Self::default()
             };
-        } else if self.server.is_none() {
-            return Err(Malformed("it changes a picture that was never sent"));
+        } else if !self.begun {
+            return Err(Malformed::Nonsense(
+                "it changes a picture that was never sent",
+            ));
         }
         self.taken_at = Duration::from_nanos(update.taken_at);
         self.process.apply(update.process.into_iter().collect(), []);
@@ -70,10 +94,22 @@ impl Decoder {
         self.findings.apply(update.findings, []);
         if let Some(order) = update.findings_order {
             self.order = order.numbers;
-            self.findings.retain(|number| self.order.contains(number));
+            let there: BTreeSet<u32> = self.order.iter().copied().collect();
+            self.findings.retain(|number| there.contains(number));
         }
         if let Some(not_measured) = update.not_measured {
             self.not_measured = not_measured.list;
+        }
+        let rows = [
+            self.runtimes.rows().count(),
+            self.workers.rows().count(),
+            self.sites.rows().count(),
+            self.tasks.rows().count(),
+            self.findings.rows().count(),
+            self.order.len(),
+        ];
+        if rows.into_iter().any(|rows| rows > MAX_ROWS) {
+            return Err(Malformed::Nonsense("it has more rows than a process has"));
         }
         Ok(())
     }

@@ -39,9 +39,9 @@ pub(crate) mod generated;
 /// The version of the protocol that this crate speaks.
 pub(crate) const PROTOCOL: u32 = 1;
 
-/// The largest message that is made and accepted: a picture with ten thousand tasks
-/// takes about two megabytes.
-pub(crate) const MAX_MESSAGE: usize = 64 << 20;
+/// The largest message that is accepted: a picture with ten thousand tasks takes about
+/// two megabytes, and all findings that there can be with all their stacks, ten.
+pub(crate) const MAX_MESSAGE: usize = 16 << 20;
 
 /// The most tasks that a picture has, whatever is asked for.
 pub(crate) const MAX_TASKS: usize = 10_000;

@@ -5,7 +5,7 @@ use prost::Message;
 
 use super::*;
 use crate::report::fixture::full;
-use crate::snapshot::{Finding, Snapshot, TaskState};
+use crate::snapshot::{Finding, LatencyBucket, Snapshot, TaskState};
 
 /// A fixture that could be a process's: what is sorted there is sorted here.
 fn picture() -> Snapshot {
@@ -81,6 +81,52 @@ fn a_past_moves_on_by_its_new_points() {
 }
 
 #[test]
+fn a_histogram_arrives_by_the_buckets_that_changed() {
+    let first = picture();
+    let mut second = first.clone();
+    let worker = &mut second.workers[0];
+    let polls: u64 = worker.poll_latency.buckets.iter().map(|it| it.count).sum();
+    assert!(polls > 0);
+    worker.polls += 9;
+    worker.current = None;
+    worker.poll_latency.buckets[0].count += 8;
+    worker.poll_latency.buckets.push(LatencyBucket {
+        upper: Duration::from_secs(3),
+        count: 1,
+    });
+    let (mut encoder, mut decoder) = (Encoder::default(), Decoder::default());
+    decoder.apply(encoder.encode(&first)).unwrap();
+    let change = encoder.encode(&second);
+    assert_eq!(change.workers.len(), 1);
+    assert_eq!(change.workers[0].buckets.len(), 2);
+    decoder.apply(change).unwrap();
+    assert_eq!(decoder.snapshot().unwrap(), second);
+}
+
+#[test]
+fn another_version_is_not_read() {
+    let mut update = Encoder::default().encode(&picture());
+    update.server.as_mut().unwrap().protocol = PROTOCOL + 1;
+    let error = Decoder::default().apply(update).unwrap_err().to_string();
+    let expected = "a message of version 2 of the protocol, and tokio-plumber ";
+    assert!(error.starts_with(expected), "{error}");
+}
+
+#[test]
+fn more_rows_than_there_can_be_are_refused() {
+    let mut update = Encoder::default().encode(&picture());
+    let runtime = update.runtimes[0].clone();
+    let many = 0..200_000;
+    update.runtimes = many
+        .map(|id| proto::Runtime {
+            id,
+            ..runtime.clone()
+        })
+        .collect();
+    assert!(Decoder::default().apply(update).is_err());
+}
+
+#[test]
 fn what_is_gone_is_gone_and_may_come_back() {
     let first = picture();
     let mut second = first.clone();
@@ -153,6 +199,7 @@ fn pictures() -> impl Strategy<Value = Snapshot> {
         picture.sites.truncate(sites);
         for site in &mut picture.sites {
             site.history.clone_from(&past.0);
+            site.retained_history = past.0.iter().map(|it| u64::from(*it)).collect();
             site.polls = past.1;
         }
         picture

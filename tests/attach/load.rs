@@ -23,16 +23,18 @@ const MOST: u64 = 64 << 20;
 /// A client's picture is never older.
 const OLDEST: Duration = Duration::from_secs(1);
 
-/// Watches for a while, and returns how old the oldest of its pictures was.
-fn oldest(process: &Attached) -> Duration {
+/// Watches for a while; how old the oldest of its pictures was, and the most bytes that
+/// there were.
+fn watch(process: &Attached) -> (Duration, u64) {
     let start = Instant::now();
-    let mut oldest = Duration::ZERO;
+    let (mut oldest, mut most) = (Duration::ZERO, 0);
     while start.elapsed() < Duration::from_secs(5) {
         let picture = process.next(PATIENCE).expect("pictures come");
-        let now = tokio_plumber::snapshot(TaskSelection::None).taken_at;
-        oldest = oldest.max(now.saturating_sub(picture.taken_at));
+        let now = tokio_plumber::snapshot(TaskSelection::None);
+        oldest = oldest.max(now.taken_at.saturating_sub(picture.taken_at));
+        most = most.max(bytes(&now));
     }
-    oldest
+    (oldest, most)
 }
 
 #[test]
@@ -66,20 +68,23 @@ fn three_clients_see_a_busy_service_in_time() {
         TaskSelection::Oldest(10_000),
     ];
     let clients = clients.map(client);
-    let ages: Vec<_> = thread::scope(|scope| {
+    let first = tokio_plumber::snapshot(TaskSelection::None);
+    let start = Instant::now();
+    let watched = thread::scope(|scope| {
         let watching = clients
             .each_ref()
-            .map(|process| scope.spawn(|| oldest(process)));
-        let most = bytes(&tokio_plumber::snapshot(TaskSelection::None));
-        assert!(most < before + MOST, "{before} bytes, then {most}");
-        watching.map(|watching| watching.join().unwrap()).to_vec()
+            .map(|process| scope.spawn(|| watch(process)));
+        watching.map(|watching| watching.join().unwrap())
     });
-    let most = bytes(&tokio_plumber::snapshot(TaskSelection::None));
-    println!(
-        "{ages:?} old at most, {} bytes more",
-        most.saturating_sub(before)
-    );
-    assert!(most < before + MOST, "{before} bytes, then {most}");
-    assert!(ages.iter().all(|age| *age < OLDEST), "{ages:?}");
+    let last = tokio_plumber::snapshot(TaskSelection::None);
+    let spawned = (last.process.spawned - first.process.spawned) as f64;
+    let rate = spawned / start.elapsed().as_secs_f64();
+    println!("{watched:?}, {before} bytes before; {rate:.0} spawns a second");
+    for (oldest, most) in watched {
+        assert!(oldest < OLDEST, "{oldest:?}");
+        assert!(most < before + MOST, "{before} bytes, then {most}");
+    }
+    // Half of what is asked for, where the machine is busy with other things.
+    assert!(rate > 25_000.0, "{rate}");
     done.store(true, Ordering::Relaxed);
 }

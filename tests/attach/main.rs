@@ -10,6 +10,7 @@ mod clients;
 mod frozen;
 mod leftovers;
 mod load;
+mod quiet;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

@@ -30,7 +30,7 @@ use sessions::{Session, Sessions};
 use stream::{Messages, Next, one_by_one};
 use updates::Updates;
 
-use super::Connection;
+use super::{Connection, seat};
 use crate::engine::live;
 use crate::snapshot::TaskId;
 
@@ -55,7 +55,7 @@ impl Instrument for Console {
         &self,
         request: Request<InstrumentRequest>,
     ) -> Result<Response<Messages<Update>>, Status> {
-        let updates = Updates::new(self.join(&request)?);
+        let updates = Updates::new(self.join(&request)?, seat(&request)?);
         Ok(Response::new(one_by_one(updates, Updates::next)))
     }
 

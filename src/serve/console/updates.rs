@@ -20,6 +20,7 @@ use super::sent::{Sent, SentTasks};
 use super::sessions::Session;
 use super::stream::Next;
 use crate::engine::live::{self, LiveTask};
+use crate::serve::Seat;
 use crate::snapshot::Task;
 
 /// Time between two rounds; console-subscriber's default.
@@ -35,6 +36,7 @@ const FRAMING_BYTES: usize = 32;
 
 /// What one client is told. See the [module](self).
 pub(super) struct Updates {
+    _seat: Option<Seat>,
     session: Session,
     rounds: Interval,
     clock: WallClock,
@@ -54,8 +56,9 @@ pub(super) fn rounds() -> Interval {
 }
 
 impl Updates {
-    pub(super) fn new(session: Session) -> Self {
+    pub(super) fn new(session: Session, seat: Option<Seat>) -> Self {
         Self {
+            _seat: seat,
             session,
             rounds: rounds(),
             clock: WallClock::tie(),

@@ -114,7 +114,7 @@ fn location_to_wire(location: &Location) -> proto::Location {
 }
 
 fn location_from_wire(location: Option<&proto::Location>) -> Result<Location, Malformed> {
-    let location = location.ok_or(Malformed("a spawn site without its place"))?;
+    let location = location.ok_or(Malformed::Nonsense("a spawn site without its place"))?;
     Ok(Location {
         file: location.file.clone(),
         line: location.line,

@@ -93,7 +93,9 @@ fn site_to_wire(site: &StallingSite) -> proto::StallingSite {
 fn site_from_wire(site: &proto::StallingSite) -> Result<StallingSite, Malformed> {
     let of = site.site.as_ref();
     Ok(StallingSite {
-        site: finding_site_from_wire(of.ok_or(Malformed("a stall without its spawn site"))?)?,
+        site: finding_site_from_wire(
+            of.ok_or(Malformed::Nonsense("a stall without its spawn site"))?,
+        )?,
         stalls: site.stalls,
     })
 }
@@ -134,7 +136,7 @@ fn frame_to_wire(frame: &StackFrame) -> proto::StackFrame {
 fn frame_from_wire(frame: &proto::StackFrame) -> Result<StackFrame, Malformed> {
     let line = frame.line.as_ref();
     Ok(StackFrame {
-        line: line_from_wire(line.ok_or(Malformed("a frame without its line"))?),
+        line: line_from_wire(line.ok_or(Malformed::Nonsense("a frame without its line"))?),
         origin: origin_from_wire(frame.origin()),
     })
 }

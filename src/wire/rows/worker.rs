@@ -27,6 +27,7 @@ impl Row for proto::Worker {
         }
     }
 
+    /// Counts only go up, so no bucket is ever taken away.
     fn merge(&mut self, mut change: Self) {
         let mut buckets: BTreeMap<u64, u64> = self.buckets.iter().map(pair).collect();
         buckets.extend(change.buckets.iter().map(pair));
@@ -79,7 +80,9 @@ pub(in super::super) fn worker_from_wire(
     worker: &proto::Worker,
     taken_at: Duration,
 ) -> Result<Worker, Malformed> {
-    let key = worker.key.ok_or(Malformed("a worker without its key"))?;
+    let key = worker
+        .key
+        .ok_or(Malformed::Nonsense("a worker without its key"))?;
     let decades = worker.decades.as_slice().try_into();
     Ok(Worker {
         runtime: RuntimeId(key.runtime),
@@ -99,7 +102,7 @@ pub(in super::super) fn worker_from_wire(
             p99: Duration::from_nanos(worker.p99),
             p999: Duration::from_nanos(worker.p999),
             max: Duration::from_nanos(worker.max),
-            decades: decades.map_err(|_| Malformed("a histogram of another shape"))?,
+            decades: decades.map_err(|_| Malformed::Nonsense("a histogram of another shape"))?,
             buckets: worker
                 .buckets
                 .iter()
