@@ -69,6 +69,17 @@ pub struct ConfigError {
     accepted: &'static str,
 }
 
+impl ConfigError {
+    /// What is done in its place.
+    pub(crate) fn instead(&self) -> &'static str {
+        #[cfg(feature = "attach")]
+        if self.variable == serve::BIND {
+            return "nobody can attach";
+        }
+        "the default is used"
+    }
+}
+
 impl std::fmt::Display for ConfigError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
@@ -141,9 +152,11 @@ impl Config {
         {
             let settings = &mut self.serve;
             read(serve::BIND, serve::BIND_ACCEPTED, &mut |value| {
-                serve::bind_from(value)
-                    .map(|bind| settings.bind = bind)
-                    .is_ok()
+                let bind = serve::bind_from(value);
+                let accepted = bind.is_ok();
+                // Not at the default address, which somebody wanted to change.
+                settings.bind = bind.unwrap_or(None);
+                accepted
             });
             read(serve::ALLOW_REMOTE, SWITCH, &mut |value| {
                 switch(value, &mut settings.allow_remote)
@@ -261,6 +274,29 @@ mod tests {
             set(Duration::from_micros(1)),
             Some(Duration::from_micros(1))
         );
+    }
+
+    #[test]
+    #[cfg(feature = "attach")]
+    fn nobody_can_attach_where_the_address_is_not_accepted() {
+        assert!(with(&[]).0.serve.bind.is_some());
+        for value in ["/run/a.sock", "127.0.0.1:80000", "::1", ""] {
+            let (config, errors) = with(&[(serve::BIND, value)]);
+            assert_eq!(config.serve.bind, None, "{value}");
+            assert!(
+                errors[0].contains("is not accepted: off, a host"),
+                "{errors:?}"
+            );
+        }
+        let set = [
+            (serve::ALLOW_REMOTE, "on"),
+            (serve::TOKEN, "secret"),
+            (serve::BIND, "7000"),
+        ];
+        let (config, errors) = with(&set);
+        assert!(errors.is_empty() && config.serve.allow_remote);
+        assert_eq!(config.serve.token.as_deref(), Some("secret"));
+        assert_eq!(config.serve.bind.unwrap().to_string(), "127.0.0.1:7000");
     }
 
     #[test]

@@ -138,6 +138,7 @@ pub mod snapshot;
 pub mod spans;
 mod stacks;
 mod stall;
+mod tell;
 #[cfg(feature = "attach")]
 mod wire;
 

@@ -36,6 +36,7 @@ use crate::probe::registry::{self, Sample};
 use crate::probe::sched;
 use crate::snapshot::{Evidence, Finding, SiteId, Snapshot, TaskSelection};
 use crate::stall;
+use crate::tell;
 
 use findings::About;
 use history::ProcessPast;
@@ -106,7 +107,9 @@ pub(crate) fn note_config_errors(errors: Vec<ConfigError>) {
             fresh
         };
         if fresh {
-            tracing::warn!(target: "tokio_plumber", "{error}; the default is used");
+            tell::once_heard(move || {
+                tracing::warn!(target: "tokio_plumber", "{error}; {}", error.instead());
+            });
         }
     }
 }
@@ -120,7 +123,9 @@ pub(crate) fn note_heap_profile(started: Result<(), crate::heap_profile::StartEr
     };
     let before = engine().heap_profile_error.replace(error);
     if before != Some(error) {
-        tracing::warn!(target: "tokio_plumber", "the heap is not profiled: {error}");
+        tell::once_heard(move || {
+            tracing::warn!(target: "tokio_plumber", "the heap is not profiled: {error}");
+        });
     }
 }
 

@@ -19,7 +19,7 @@ pub(super) fn not_measured(engine: &Engine) -> Vec<NotMeasured> {
         list.add("where live blocks were allocated", error.to_string());
     }
     for error in &engine.config_errors {
-        list.add("a setting", format!("{error}; the default is used"));
+        list.add("a setting", format!("{error}; {}", error.instead()));
     }
     list.0
 }

@@ -28,6 +28,9 @@ const WINDOWS: usize = 12;
 /// Less growth than this is no finding, in bytes.
 const LEAST_GROWTH: u64 = 256 * 1024;
 
+/// Of growth while there are more tasks, one in so many bytes must not be theirs.
+const UNEXPLAINED: u64 = 4;
+
 /// Standard deviations that growth must exceed where bytes are sampled.
 const DEVIATIONS: u64 = 6;
 
@@ -108,7 +111,9 @@ pub(super) fn growth(
     let each = shown(around.memory().live) / now;
     let explained = now.saturating_sub(before).saturating_mul(each);
     let unexplained = rise.growth().saturating_sub(explained);
-    (unexplained >= least).then(|| together(Keeper::LiveTasks, rise))
+    // Tasks and bytes are not counted at the same moments.
+    let enough = least.max(rise.growth() / UNEXPLAINED);
+    (unexplained >= enough).then(|| together(Keeper::LiveTasks, rise))
 }
 
 /// The evidence for growth, but for the examples other than the one task.

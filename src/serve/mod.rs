@@ -40,14 +40,12 @@ mod watch;
 use std::io;
 use std::sync::OnceLock;
 use std::thread;
-use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::service::InterceptorLayer;
 use tonic::{Request, Status};
 use tracing::Dispatch;
-use tracing::subscriber::NoSubscriber;
 
 pub(crate) use connection::{Connection, Seat, seat};
 pub use settings::Settings;
@@ -55,6 +53,7 @@ pub(crate) use settings::{ALLOW_REMOTE, BIND, BIND_ACCEPTED, TOKEN, bind_from};
 
 use crate::address::Address;
 use crate::heap;
+use crate::tell;
 use crate::wire::proto::plumber_server::PlumberServer;
 use connection::{Checked, Peer};
 use listener::Listener;
@@ -108,45 +107,23 @@ pub(crate) fn start_with_runtime(settings: &Settings) {
     }
     match start(settings) {
         Ok(None) => {}
-        Ok(Some(address)) => log(move || {
+        Ok(Some(address)) => tell::once_heard(move || {
+            let console = match address {
+                Address::Tcp { .. } => format!(" or `tokio-console http://{address}`"),
+                Address::Unix(_) => String::new(),
+            };
             tracing::info!(
                 target: "tokio_plumber",
-                %address,
-                "attach with `plumber {address}` or tokio-console"
+                "attach with `plumber {address}`{console}"
             );
         }),
-        Err(error) => log(move || {
+        Err(error) => tell::once_heard(move || {
             tracing::warn!(
                 target: "tokio_plumber",
                 "nobody can attach to this process: {error}"
             );
         }),
     }
-}
-
-/// Logs, once the program has a subscriber: runtimes are often built before. It is the
-/// user's code, and has a thread of its own to be slow on.
-fn log(event: impl FnOnce() + Send + 'static) {
-    const PATIENCE: Duration = Duration::from_secs(60);
-    let wait = move || {
-        heap::set_base(heap::Base::Plumber);
-        let start = Instant::now();
-        let mut pause = Duration::from_millis(10);
-        while nobody_listens() && start.elapsed() < PATIENCE {
-            thread::sleep(pause);
-            pause = (2 * pause).min(Duration::from_secs(1));
-        }
-        event();
-    };
-    // Without a thread there is nobody to tell.
-    let _ = thread::Builder::new()
-        .name("plumber-tell".to_owned())
-        .spawn(wait);
-}
-
-/// Whether the program has no subscriber yet.
-fn nobody_listens() -> bool {
-    tracing::dispatcher::get_default(Dispatch::is::<NoSubscriber>)
 }
 
 /// A server that tells of this process, until it is dropped.

@@ -216,6 +216,16 @@ fn what_more_tasks_retain_is_no_finding() {
             }
         }
     }
+    // Tasks that leak, and that fill their bodies a while after they were spawned.
+    for delay in [0, 2, 5] {
+        let mut engine = Engine::exact();
+        for second in 0..200 {
+            let tasks = |second: i64| 18 * second.clamp(0, 110);
+            engine.live_tasks = tasks(second).cast_unsigned();
+            engine.live(tasks(second - delay) * 545 * KIB);
+            assert_eq!(engine.retained(), None, "{delay} {second}");
+        }
+    }
     // The same tasks, each with more.
     let mut engine = Engine::exact();
     engine.live_tasks = 10_000;
