@@ -13,8 +13,9 @@ const SMALLEST_STALLS: u16 = 4;
 /// Title, column titles, one row: what a panel keeps while another has the keys.
 const LEAST: u16 = 3;
 
-/// From this on panels stand side by side where that helps.
-const WIDE: u16 = 150;
+/// From this on panels stand side by side where that helps: narrower, the spawn sites
+/// would lose columns to the workers.
+const WIDE: u16 = 190;
 
 /// The parts of the screen, from top to bottom.
 pub(super) struct Areas {
