@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::lints::About;
 use super::verdict::Bound;
-use crate::snapshot::{Evidence, Finding, RunningStall, RuntimeId, StallEvidence, TaskId};
+use crate::probe::latency::{bucket, upper_bound};
+use crate::snapshot::{Evidence, Finding, RunningStall, RuntimeId, StallEvidence, TaskId, as_ns};
 
 /// The stalls of the watch, by the place of their finding.
 #[derive(Default)]
@@ -32,23 +33,39 @@ struct Running {
     since: Duration,
 }
 
-/// Figures of a finding that only rise.
-#[derive(Clone, Copy, Debug, Default)]
+/// What a finding tells of stalls that are over.
+#[derive(Clone, Debug, Default)]
 struct Sums {
-    /// Stalls that are over.
     ended: u64,
     took: Duration,
     worst: Duration,
+    /// By the longest duration of their bucket.
+    durations: BTreeMap<Duration, u64>,
 }
 
 impl Sums {
     fn of(stall: &StallEvidence) -> Self {
         let running = stall.running.iter().map(|it| it.running_for).sum();
+        let durations = stall.durations.iter();
         Self {
             ended: stall.stalls.saturating_sub(stall.running.len() as u64),
             took: stall.total.saturating_sub(running),
             worst: stall.worst,
+            durations: durations.map(|it| (it.upper, it.count)).collect(),
         }
+    }
+
+    /// How many are told now, and were not `before`; and the highest bucket of these.
+    /// What was taken away, since it is told of another place now, hides none of them.
+    fn grown(&self, before: &Self) -> Option<(u64, Duration)> {
+        let grown = self.durations.iter().filter_map(|(upper, count)| {
+            let known = before.durations.get(upper).copied().unwrap_or(0);
+            count
+                .checked_sub(known)
+                .filter(|n| *n > 0)
+                .map(|n| (n, *upper))
+        });
+        grown.reduce(|(sum, _), (n, upper)| (sum + n, upper))
     }
 }
 
@@ -82,7 +99,7 @@ impl Stalls {
                 }
                 // It is older, and was told of another place before: which of its stalls
                 // are of the watch, nothing says.
-                Place::new(finding, sums)
+                Place::new(finding, sums.clone())
             });
             let running = running(stall, taken_at);
             place.observe(sums, &running);
@@ -114,37 +131,21 @@ impl Place {
 
     fn observe(&mut self, sums: Sums, running: &BTreeMap<Running, Duration>) {
         let before = std::mem::replace(&mut self.sums, sums);
-        let (Some(ended), Some(took)) = (
-            sums.ended.checked_sub(before.ended),
-            sums.took.checked_sub(before.took),
-        ) else {
-            // Some of them were taken away, or all forgotten: it begins anew.
+        let sums = &self.sums;
+        let Some((ended, upper)) = sums.grown(&before) else {
             return;
         };
-        if ended == 0 {
-            return;
-        }
-        self.ended += ended;
-        match u32::try_from(ended) {
-            Ok(1) => self.raise(took, Bound::Exact),
-            // The longest of several is no shorter than their mean.
-            Ok(several) => self.raise(took / several, Bound::AtLeast),
-            Err(_) => {}
-        }
-        let gone = self
-            .running
-            .iter()
-            .filter(|(it, _)| !running.contains_key(it));
-        let lasted: Vec<Duration> = gone.map(|(_, lasted)| *lasted).collect();
-        // Else some of them are told of another place now.
-        if lasted.len() as u64 <= ended
-            && let Some(lasted) = lasted.into_iter().max()
-        {
-            self.raise(lasted, Bound::AtLeast);
-        }
+        // Nothing was taken away: what was added is all that it grew by.
+        let alone = ended == 1 && sums.ended == before.ended + 1;
+        let took = sums.took.checked_sub(before.took).filter(|_| alone);
         let still_runs = running.values().any(|lasted| *lasted >= sums.worst);
-        if sums.worst > before.worst && !still_runs {
-            self.raise(sums.worst, Bound::Exact);
+        let worst = (sums.worst > before.worst && !still_runs).then_some(sums.worst);
+        self.ended += ended;
+        // The longest is in that bucket, and the worst so far only if it fits there.
+        let exact = took.or(worst).filter(|it| is_of(*it, upper));
+        match exact {
+            Some(took) => self.raise(took, Bound::Exact),
+            None => self.raise(shortest(upper), Bound::AtLeast),
         }
     }
 
@@ -167,6 +168,17 @@ impl Place {
             (ended, running) => ended.or(running),
         }
     }
+}
+
+/// The shortest duration of the bucket whose longest is `upper`.
+fn shortest(upper: Duration) -> Duration {
+    let below = bucket(as_ns(upper)).checked_sub(1);
+    Duration::from_nanos(below.map_or(0, |below| upper_bound(below) + 1))
+}
+
+/// Whether a duration is counted in the bucket whose longest is `upper`.
+fn is_of(took: Duration, upper: Duration) -> bool {
+    bucket(as_ns(took)) == bucket(as_ns(upper))
 }
 
 /// The longer one; of two as long the one that is exact.

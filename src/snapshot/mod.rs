@@ -292,9 +292,10 @@ pub struct PollLatency {
 }
 
 /// Poll durations of about the same length.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct LatencyBucket {
     /// The longest duration that it takes.
+    #[serde(rename = "upper_ns", serialize_with = "ns")]
     pub upper: Duration,
     /// How many durations it took.
     pub count: u64,

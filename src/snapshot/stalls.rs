@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{FindingSite, RuntimeId, TaskId, ns};
+use super::{FindingSite, LatencyBucket, RuntimeId, TaskId, ns};
 
 /// Why a line is said to stall the loop: stalls with the same [line](Self::line) and
 /// the same [cause](Self::cause).
@@ -28,6 +28,10 @@ pub struct StallEvidence {
     /// The longest.
     #[serde(rename = "worst_ns", serialize_with = "ns")]
     pub worst: Duration,
+    /// How long those took that are over, the shortest first. Their counts add up to
+    /// [`stalls`](Self::stalls) without the [running](Self::running) ones. A bucket is at
+    /// most 1/32 of its durations wide.
+    pub durations: Vec<LatencyBucket>,
     /// The task of the longest; `None` where it was none.
     pub worst_task: Option<TaskId>,
     /// Stalls that go on at the moment of the snapshot, oldest first.

@@ -226,7 +226,7 @@ impl Book {
         let total = stall.total(stall.seen_at);
         let record = self.record(stall.signature(), stall.blamed());
         record.settled = true;
-        record.add(&stall.facts, total, stall.held());
+        record.add(&stall.facts, &total, stall.held(), stall.ended);
     }
 
     /// The record of a signature; a new one is about the line `at`.
@@ -286,7 +286,7 @@ impl Draft {
     fn new(signature: &Signature, record: &Record, running: &[&Stall], now: Duration) -> Self {
         let mut sum = record.clone();
         for stall in running {
-            sum.add(&stall.facts, stall.total(now), stall.held());
+            sum.add(&stall.facts, &stall.total(now), stall.held(), stall.ended);
         }
         let mut running: Vec<_> = running.iter().filter_map(|it| it.running(now)).collect();
         running.sort_by_key(|running| std::cmp::Reverse(running.running_for));

@@ -1,11 +1,15 @@
 //! What is remembered of the stalls of one signature.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::book::{Facts, Place, Sample, Signature, Stack};
+use crate::probe::latency::{bucket, upper_bound};
 use crate::probe::sites::finding_site;
-use crate::snapshot::{CodeLine, SiteId, StallEvidence, StallStack, StallingSite, TaskId};
+use crate::snapshot::{
+    CodeLine, LatencyBucket, SiteId, StallEvidence, StallStack, StallingSite, TaskId, as_ns,
+};
 
 /// Stacks that are kept, and lines of a function that computes.
 const STACKS: usize = 6;
@@ -24,6 +28,8 @@ pub(super) struct Record {
     /// Enough is known to tell the world.
     pub(super) settled: bool,
     threshold: Duration,
+    /// How many stalls that are over took how long: by the bucket of their nanoseconds.
+    durations: BTreeMap<usize, u64>,
     sites: Vec<(SiteId, u64)>,
     stacks: Vec<(Arc<Stack>, Seen)>,
     samples_omitted: u64,
@@ -63,10 +69,20 @@ impl Record {
         }
     }
 
-    /// Adds a stall, as far as it is known, with the time that each sample stands for.
-    pub(super) fn add(&mut self, facts: &Facts, total: Total, samples: Vec<(&Sample, Duration)>) {
-        self.total.add(&total);
+    /// Adds a stall, as far as it is known, with the time that each sample stands for, and
+    /// how long it took if it is over.
+    pub(super) fn add(
+        &mut self,
+        facts: &Facts,
+        total: &Total,
+        samples: Vec<(&Sample, Duration)>,
+        ended: Option<Duration>,
+    ) {
+        self.total.add(total);
         self.threshold = facts.threshold;
+        if let Some(took) = ended {
+            *self.durations.entry(bucket(as_ns(took))).or_default() += 1;
+        }
         if let Some((_, site)) = facts.hold.whose
             && let Some(stalls) = entry(&mut self.sites, &site, SITES)
         {
@@ -117,6 +133,7 @@ impl Record {
             stalls: self.total.stalls,
             total: self.total.took,
             worst: self.total.worst,
+            durations: self.durations(),
             worst_task: self.total.worst_task,
             running: Vec::new(),
             sites: sites
@@ -131,6 +148,14 @@ impl Record {
             not_sampled: self.total.not_sampled,
             no_stack: self.no_stack.clone().filter(|_| self.stacks.is_empty()),
         }
+    }
+
+    fn durations(&self) -> Vec<LatencyBucket> {
+        let bucket = |(bucket, count): (&usize, &u64)| LatencyBucket {
+            upper: Duration::from_nanos(upper_bound(*bucket)),
+            count: *count,
+        };
+        self.durations.iter().map(bucket).collect()
     }
 }
 

@@ -479,6 +479,8 @@ pub struct StallEvidence {
     pub not_sampled: u64,
     #[prost(string, optional, tag = "14")]
     pub no_stack: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(message, repeated, tag = "15")]
+    pub durations: ::prost::alloc::vec::Vec<LatencyBucket>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CodeLine {

@@ -7,7 +7,7 @@ mod watch;
 use std::time::Duration;
 
 use super::*;
-use crate::report::fixture::full;
+use crate::report::fixture::{durations, full};
 use crate::snapshot::{Evidence, Finding, Lint, RunningStall, RuntimeId, Snapshot, TaskId};
 
 fn ms(ms: u64) -> Duration {
@@ -52,15 +52,16 @@ fn seen(lint: Lint, first: u64, last: u64, ongoing: bool) -> Finding {
     }
 }
 
-/// A finding of stalls that are over: how many, how long together, how long the longest.
-fn stalled(stalls: u64, total: u64, worst: u64) -> Finding {
+/// A finding of stalls that are over: how many milliseconds each took.
+fn stalled(took: &[u64]) -> Finding {
     let mut finding = seen(Lint::StalledPoll, 1, 1, false);
     let Evidence::Stall(stall) = &mut finding.evidence else {
         panic!("evidence of stalls");
     };
-    stall.stalls = stalls;
-    stall.total = ms(total);
-    stall.worst = ms(worst);
+    stall.stalls = took.len() as u64;
+    stall.total = ms(took.iter().sum());
+    stall.worst = ms(took.iter().max().copied().unwrap_or(0));
+    stall.durations = durations(took);
     stall.running.clear();
     finding
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::probe::latency::{bucket, upper_bound};
 
 fn at_most(max: u64) -> Limits {
     Limits {
@@ -27,9 +28,16 @@ fn at_least(longest: u64) -> (Quantity, Bound) {
     (Quantity::Time(ms(longest)), Bound::AtLeast)
 }
 
+/// At least the shortest duration that is counted together with this one.
+fn about(longest: u64) -> Option<(Quantity, Bound)> {
+    let longest = bucket(longest * 1_000_000);
+    let shortest = Duration::from_nanos(upper_bound(longest - 1) + 1);
+    Some((Quantity::Time(shortest), Bound::AtLeast))
+}
+
 #[test]
 fn what_stalled_before_the_watch_is_history() {
-    let old = stalled(14, 3_000, 412);
+    let old = stalled(&[412, 100, 90]);
     assert_eq!(longest([old.clone(), old.clone()]), None);
     let verdict = judged(
         Limits::default(),
@@ -41,30 +49,37 @@ fn what_stalled_before_the_watch_is_history() {
 #[test]
 fn one_more_is_as_long_as_the_sum_has_grown() {
     assert_eq!(
-        longest([stalled(14, 3_000, 412), stalled(15, 3_070, 412)]),
+        longest([stalled(&[412, 30]), stalled(&[412, 30, 70])]),
         Some(exact(70))
     );
 }
 
 #[test]
-fn of_several_the_longest_is_at_least_their_mean() {
+fn of_several_the_longest_is_told_by_its_bucket() {
+    // Their mean is 31.5 ms.
     assert_eq!(
-        longest([stalled(14, 3_000, 412), stalled(17, 3_090, 412)]),
-        Some(at_least(30))
+        longest([stalled(&[412, 30]), stalled(&[412, 30, 90, 12, 12, 12])]),
+        about(90)
     );
+    let pictures = [
+        with(10, [stalled(&[412])]),
+        with(11, [stalled(&[412, 90, 12, 12, 12])]),
+    ];
+    assert_eq!(judged(at_most(50), &pictures).outcome, Outcome::Violated);
+    assert_eq!(judged(at_most(90), &pictures).outcome, Outcome::Clean);
 }
 
 #[test]
 fn a_new_worst_is_exact() {
     assert_eq!(
-        longest([stalled(14, 3_000, 412), stalled(17, 3_900, 700)]),
+        longest([stalled(&[412]), stalled(&[412, 20, 700, 30])]),
         Some(exact(700))
     );
 }
 
 #[test]
 fn one_that_runs_has_lasted_for_so_long() {
-    let before = || stalled(2, 50, 30);
+    let before = || stalled(&[20, 30]);
     assert_eq!(
         longest([before(), running(before(), 19, 400)]),
         Some(at_least(400))
@@ -73,16 +88,16 @@ fn one_that_runs_has_lasted_for_so_long() {
     assert_eq!(longest([running(before(), 19, 400)]), Some(at_least(400)));
     // And then it has ended.
     assert_eq!(
-        longest([running(before(), 19, 400), stalled(3, 1_750, 1_700)]),
+        longest([running(before(), 19, 400), stalled(&[20, 30, 1_700])]),
         Some(exact(1_700))
     );
-    // With a short one, so that the mean alone would say less.
+    // With a short one.
     assert_eq!(
         longest([
-            running(stalled(2, 5_000, 4_000), 19, 400),
-            stalled(4, 5_420, 4_000)
+            running(stalled(&[4_000, 1_000]), 19, 400),
+            stalled(&[4_000, 1_000, 400, 20])
         ]),
-        Some(at_least(400))
+        about(400)
     );
 }
 
@@ -90,9 +105,9 @@ fn one_that_runs_has_lasted_for_so_long() {
 fn one_that_is_told_of_another_place_later_is_counted_once() {
     let site = Finding {
         place: "src/main.rs:9:5".to_owned(),
-        ..running(stalled(0, 0, 0), 19, 400)
+        ..running(stalled(&[]), 19, 400)
     };
-    let line = |lasts| running(stalled(0, 0, 0), 19, lasts);
+    let line = |lasts| running(stalled(&[]), 19, lasts);
     let pictures = [
         with(10, [site]),
         with(11, [line(1_400)]),
@@ -110,7 +125,7 @@ fn a_place_that_is_new_counts_from_its_first_stall() {
     let new = Finding {
         first_seen: s(11),
         last_seen: s(12),
-        ..stalled(1, 70, 70)
+        ..stalled(&[70])
     };
     let verdict = judged(at_most(50), &[quiet(10), with(12, [new.clone()])]);
     let violation = only(&verdict);
@@ -126,30 +141,23 @@ fn a_place_that_is_new_counts_from_its_first_stall() {
 }
 
 #[test]
-fn sums_that_shrink_prove_nothing() {
+fn what_is_taken_away_proves_nothing_and_hides_nothing() {
+    let many = || stalled(&[412, 300, 200, 100]);
+    let few = || stalled(&[412, 100]);
+    assert_eq!(longest([many(), few(), few()]), None);
     assert_eq!(
-        longest([
-            stalled(14, 3_000, 412),
-            stalled(3, 2_000, 412),
-            stalled(3, 2_000, 412)
-        ]),
-        None
-    );
-    assert_eq!(
-        longest([
-            stalled(14, 3_000, 412),
-            stalled(3, 60, 20),
-            stalled(4, 75, 20)
-        ]),
+        longest([many(), few(), stalled(&[412, 100, 15])]),
         Some(exact(15))
     );
+    // One is told of another place now, and another one has ended.
+    assert_eq!(longest([many(), stalled(&[412, 300, 100, 70])]), about(70));
 }
 
 #[test]
 fn without_a_limit_any_stall_of_the_watch_counts() {
     let pictures = [
-        with(10, [stalled(14, 3_000, 412)]),
-        with(11, [stalled(16, 3_030, 412)]),
+        with(10, [stalled(&[412])]),
+        with(11, [stalled(&[412, 15, 15])]),
     ];
     let verdict = judged(Limits::default(), &pictures);
     let violation = only(&verdict);
@@ -164,10 +172,7 @@ fn without_a_limit_any_stall_of_the_watch_counts() {
 
 #[test]
 fn a_limit_is_kept_to_by_what_is_as_long() {
-    let pictures = [
-        with(10, [stalled(14, 3_000, 412)]),
-        with(11, [stalled(15, 3_070, 412)]),
-    ];
+    let pictures = [with(10, [stalled(&[412])]), with(11, [stalled(&[412, 70])])];
     assert_eq!(judged(at_most(70), &pictures).outcome, Outcome::Clean);
     assert_eq!(judged(at_most(69), &pictures).outcome, Outcome::Violated);
 }

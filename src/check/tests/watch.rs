@@ -166,14 +166,12 @@ proptest! {
     /// Whatever was found before: as long as nothing changes, there is nothing to say.
     #[test]
     fn without_change_there_is_no_violation(
-        stalls in 0..1_000_u64,
-        total in 0..100_000_u64,
-        worst in 0..10_000_u64,
+        took in prop::collection::vec(0..10_000_u64, 0..100),
         max in prop::option::of(0..100_u64),
         pictures in 1..50_u64,
     ) {
         let past = [
-            stalled(stalls, total, worst),
+            stalled(&took),
             seen(Lint::LeakingSite, 1, 9, false),
             seen(Lint::RetainedBytes, 1, 9, false),
             seen(Lint::ZombieTask, 1, 9, false),
@@ -186,8 +184,9 @@ proptest! {
     /// A picture that comes twice, or late, says nothing new.
     #[test]
     fn pictures_that_come_again_change_nothing(repeats in prop::collection::vec(1..4_usize, 8)) {
-        let once: Vec<_> = (0..8_u64)
-            .map(|nth| with(10 + nth, [stalled(14 + nth, 3_000 + 20 * nth * nth, 412)]))
+        let took: Vec<u64> = (0..8).map(|nth| 20 + nth * nth).collect();
+        let once: Vec<_> = (1..=8)
+            .map(|nth| with(10 + nth as u64, [stalled(&took[..nth])]))
             .collect();
         let again: Vec<_> = once
             .iter()
@@ -197,31 +196,34 @@ proptest! {
         prop_assert_eq!(judged(Limits::default(), &once), judged(Limits::default(), &again));
     }
 
-    /// A stall that is claimed is no longer than the longest there was.
+    /// A stall that is claimed is no longer than the longest there was, and shorter by a
+    /// 32nd at most.
     #[test]
-    fn no_stall_is_made_up(
+    fn no_stall_is_made_up_or_acquitted(
         stalls in prop::collection::vec((1..500_u64, any::<bool>()), 1..40),
         before in prop::collection::vec(1..500_u64, 0..5),
     ) {
         let mut all = before.clone();
-        let sums = |all: &[u64]| {
-            let worst = all.iter().max().copied().unwrap_or(0);
-            stalled(all.len() as u64, all.iter().sum(), worst)
-        };
-        let mut pictures = vec![with(10, [sums(&all)])];
+        let mut pictures = vec![with(10, [stalled(&all)])];
+        let mut shown = 0;
         for (at, (stall, seen)) in (11..).zip(&stalls) {
             all.push(*stall);
             if *seen {
-                pictures.push(with(at, [sums(&all)]));
+                pictures.push(with(at, [stalled(&all)]));
+                shown = all.len();
             }
         }
         let limits = Limits { max_stall: Some(Duration::ZERO), ..Limits::default() };
-        let longest = stalls.iter().map(|(stall, _)| *stall).max().unwrap_or(0);
-        for violation in judged(limits, &pictures).violations {
+        let of_the_watch = all[..shown].get(before.len()..).unwrap_or_default();
+        let longest = of_the_watch.iter().max().copied();
+        let verdict = judged(limits, &pictures);
+        prop_assert_eq!(verdict.violations.len(), usize::from(longest.is_some()));
+        for (violation, longest) in verdict.violations.into_iter().zip(longest) {
             let Quantity::Time(claimed) = violation.measured else {
                 panic!("{violation:?}");
             };
-            prop_assert!(claimed <= ms(longest), "{claimed:?} of {longest} ms");
+            let least = ms(longest) - ms(longest) / 32;
+            prop_assert!((least..=ms(longest)).contains(&claimed), "{claimed:?} of {longest} ms");
         }
     }
 }

@@ -41,6 +41,7 @@ impl Sheet {
             samples_omitted,
             not_sampled,
             no_stack,
+            durations: _,
         } = stall;
         let blamed = match (line, no_stack) {
             (Some(line), _) => self.blamed(line),

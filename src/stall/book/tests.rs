@@ -322,9 +322,35 @@ proptest! {
             open.retain(|_, (awaited, over)| *awaited > 0 || !*over);
             let stalls: u64 = entries(&book, now).iter().map(|entry| entry.evidence.stalls).sum();
             prop_assert_eq!(stalls, begun - acquitted);
+            for Entry { evidence, .. } in entries(&book, now) {
+                let over: u64 = evidence.durations.iter().map(|it| it.count).sum();
+                prop_assert_eq!(over, evidence.stalls - evidence.running.len() as u64);
+            }
             prop_assert_eq!(book.stalls.len(), open.len());
         }
         prop_assert!(ended <= begun);
+    }
+}
+
+#[test]
+fn a_duration_is_told_to_a_32nd() {
+    let mut book = Book::default();
+    for (id, took) in [(1, 12), (2, 900), (3, 12), (4, 12)] {
+        let id = StallId(id);
+        book.begins(id, facts(7, 2, ms(0)), ms(10));
+        book.ends(id, ms(took), ms(1_000));
+    }
+    book.begins(StallId(5), facts(7, 2, ms(1_000)), ms(1_010));
+    let durations = only(&book, ms(1_020)).evidence.durations;
+    assert_eq!(
+        durations.iter().map(|it| it.count).collect::<Vec<_>>(),
+        [3, 1]
+    );
+    for (bucket, took) in durations.iter().zip([ms(12), ms(900)]) {
+        assert!(
+            bucket.upper >= took && bucket.upper - took <= took / 32,
+            "{bucket:?}"
+        );
     }
 }
 

@@ -4,8 +4,8 @@ use super::super::proto;
 use super::super::{Malformed, nanos};
 use super::site::{finding_site_from_wire, finding_site_to_wire};
 use crate::snapshot::{
-    CodeLine, Origin, RunningStall, RuntimeId, StackFrame, StallCause, StallEvidence, StallKind,
-    StallStack, StallingSite, TaskId,
+    CodeLine, LatencyBucket, Origin, RunningStall, RuntimeId, StackFrame, StallCause,
+    StallEvidence, StallKind, StallStack, StallingSite, TaskId,
 };
 
 pub(super) fn stall_to_wire(stall: &StallEvidence, taken_at: Duration) -> proto::StallEvidence {
@@ -17,6 +17,14 @@ pub(super) fn stall_to_wire(stall: &StallEvidence, taken_at: Duration) -> proto:
         stalls: stall.stalls,
         total: nanos(stall.total),
         worst: nanos(stall.worst),
+        durations: stall
+            .durations
+            .iter()
+            .map(|bucket| proto::LatencyBucket {
+                upper: nanos(bucket.upper),
+                count: bucket.count,
+            })
+            .collect(),
         worst_task: stall.worst_task.map(|task| task.0),
         running: stall
             .running
@@ -47,6 +55,14 @@ pub(super) fn stall_from_wire(
         stalls: stall.stalls,
         total: Duration::from_nanos(stall.total),
         worst: Duration::from_nanos(stall.worst),
+        durations: stall
+            .durations
+            .iter()
+            .map(|bucket| LatencyBucket {
+                upper: Duration::from_nanos(bucket.upper),
+                count: bucket.count,
+            })
+            .collect(),
         worst_task: stall.worst_task.map(TaskId),
         running: stall
             .running
