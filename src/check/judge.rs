@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::limits::{Limit, Limits};
 use super::lints::tolerated;
 use super::run::Run;
-use super::verdict::{Outcome, Quantity, Rule, Verdict, Violation};
+use super::verdict::{Bound, Outcome, Quantity, Rule, Since, Verdict, Violation};
 use crate::format;
 use crate::snapshot::{NotMeasured, Snapshot};
 
@@ -20,6 +20,7 @@ pub struct Judge {
     run: Run,
     /// Of processes that there were before.
     earlier: Vec<Violation>,
+    restarts: Restarts,
     allowed: BTreeSet<String>,
     notes: Vec<NotMeasured>,
     more_notes: u64,
@@ -28,6 +29,13 @@ pub struct Judge {
     /// There was no connection since the last picture.
     gap: bool,
     lost_at_end: bool,
+}
+
+/// How often the process was restarted; when and how, the first time.
+#[derive(Default)]
+struct Restarts {
+    count: u64,
+    first: Option<(Duration, String)>,
 }
 
 /// A limit was asked for that this process cannot be held against.
@@ -54,12 +62,14 @@ impl Judge {
     ///
     /// # Errors
     ///
-    /// Where a limit was asked for that this process does not measure.
+    /// Where a limit was asked for that this process does not measure, or nothing of it can
+    /// be judged; then the limit is [`Limit::Findings`].
     pub fn new(limits: Limits, first: &Snapshot) -> Result<Self, CannotJudge> {
         let mut judge = Self {
             run: Run::new(first, &limits, Duration::ZERO),
             limits,
             earlier: Vec::new(),
+            restarts: Restarts::default(),
             allowed: BTreeSet::new(),
             notes: Vec::new(),
             more_notes: 0,
@@ -82,6 +92,13 @@ impl Judge {
                 let limit = rule.limit;
                 return Err(CannotJudge { limit, why });
             }
+        }
+        let rules = judge.rules();
+        let mut of_findings = rules.iter().filter(|rule| rule.limit != Limit::Restarts);
+        if of_findings.all(|rule| judge.never_judged(rule.limit).is_some()) {
+            let limit = Limit::Findings;
+            let why = judge.never_judged(limit).unwrap_or_default();
+            return Err(CannotJudge { limit, why });
         }
         judge.tolerate(first);
         Ok(judge)
@@ -137,7 +154,7 @@ impl Judge {
     pub fn violations_so_far(&self) -> usize {
         let mut violations = self.earlier.clone();
         self.run.findings(&self.limits, &mut violations);
-        violations.len()
+        violations.len() + usize::from(self.restarted_violation().is_some())
     }
 
     /// Ends the watch.
@@ -148,7 +165,8 @@ impl Judge {
                 .never_judged(rule.limit)
                 .or_else(|| self.run.growth_unknown(rule.limit));
         }
-        let violations = self.violations();
+        let mut violations = self.violations();
+        violations.extend(self.restarted_violation());
         self.note_short_stalls();
         let outcome = self.outcome(&rules, &violations);
         let mut not_judged = self.notes;
@@ -189,7 +207,8 @@ impl Judge {
             self.notes.insert(0, note);
         }
         let asked_in_vain = rules.iter().any(|rule| rule.asked && unjudged(rule));
-        if asked_in_vain || rules.iter().all(unjudged) || self.lost_at_end || mostly_lost {
+        let mut of_findings = rules.iter().filter(|rule| rule.limit != Limit::Restarts);
+        if asked_in_vain || of_findings.all(unjudged) || self.lost_at_end || mostly_lost {
             return Outcome::NotJudged;
         }
         Outcome::Clean
@@ -202,6 +221,7 @@ impl Judge {
             max_leaking_sites,
             max_pending_growth,
             max_retained_growth,
+            allow_restart,
             allow: _,
         } = self.limits;
         let rule = |limit, allowed, asked| Rule {
@@ -221,11 +241,17 @@ impl Judge {
         rules.extend(pending.map(|allowed| rule(Limit::MaxPendingGrowth, allowed, true)));
         rules.extend(retained.map(|allowed| rule(Limit::MaxRetainedGrowth, allowed, true)));
         rules.push(rule(Limit::Findings, Quantity::Findings(0), false));
+        if !allow_restart {
+            rules.push(rule(Limit::Restarts, Quantity::Restarts(0), false));
+        }
         rules
     }
 
     /// Why a limit cannot be judged, however long one watches.
     fn never_judged(&self, limit: Limit) -> Option<String> {
+        if limit == Limit::Restarts {
+            return None;
+        }
         let needs_findings = !matches!(limit, Limit::MaxPendingGrowth | Limit::MaxRetainedGrowth);
         if limit != Limit::MaxRetainedGrowth && !self.run.tasks_measured {
             let why = "this process does not measure its tasks; it is to be built with --cfg \
@@ -262,16 +288,37 @@ impl Judge {
         self.earlier = self.violations();
         let offset = self.watched + self.lost;
         self.run = Run::new(snapshot, &self.limits, offset);
+        let how = format!(
+            "it was restarted {} into the watch, as pid {} after {}",
+            format::duration(offset),
+            pids.1,
+            pids.0,
+        );
         self.not_judged(
             "what lies between two processes",
-            &format!(
-                "it was restarted {} into the watch, as pid {} after {}; growth is that of the \
-                 last one",
-                format::duration(offset),
-                pids.1,
-                pids.0,
-            ),
+            &format!("{how}; growth is that of the last one"),
         );
+        self.restarts.count += 1;
+        self.restarts.first.get_or_insert((offset, how));
+    }
+
+    /// That the process did not live for as long as the watch.
+    fn restarted_violation(&self) -> Option<Violation> {
+        let first = self.restarts.first.as_ref();
+        let (at, how) = first.filter(|_| !self.limits.allow_restart)?;
+        Some(Violation {
+            limit: Limit::Restarts,
+            lint: None,
+            place: None,
+            file: None,
+            line: None,
+            message: how.clone(),
+            measured: Quantity::Restarts(self.restarts.count),
+            bound: Bound::Exact,
+            allowed: Quantity::Restarts(0),
+            stalls: None,
+            since: Some(Since::Into(*at)),
+        })
     }
 
     fn tolerate(&mut self, snapshot: &Snapshot) {

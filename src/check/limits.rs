@@ -21,6 +21,8 @@ pub struct Limits {
     pub max_pending_growth: Option<f64>,
     /// By how many bytes a minute the floor of the heap in use may rise.
     pub max_retained_growth: Option<f64>,
+    /// Whether the process may be restarted.
+    pub allow_restart: bool,
     /// Findings that are tolerated.
     pub allow: Vec<Allowed>,
 }
@@ -47,6 +49,8 @@ pub enum Limit {
     MaxRetainedGrowth,
     /// No finding of any other lint.
     Findings,
+    /// [`Limits::allow_restart`].
+    Restarts,
 }
 
 impl Limit {
@@ -58,6 +62,7 @@ impl Limit {
             Self::MaxPendingGrowth => "max_pending_growth",
             Self::MaxRetainedGrowth => "max_retained_growth",
             Self::Findings => "findings",
+            Self::Restarts => "restarts",
         }
     }
 
@@ -69,6 +74,7 @@ impl Limit {
             Self::MaxPendingGrowth => "growth of live tasks",
             Self::MaxRetainedGrowth => "growth of the heap",
             Self::Findings => "other findings",
+            Self::Restarts => "restarts",
         }
     }
 }

@@ -128,6 +128,8 @@ pub enum Quantity {
     BytesPerMinute(f64),
     /// How many findings there were.
     Findings(u64),
+    /// How often the process was restarted.
+    Restarts(u64),
 }
 
 impl Quantity {
@@ -140,13 +142,16 @@ impl Quantity {
             Self::TasksPerMinute(_) => "tasks/min",
             Self::BytesPerMinute(_) => "bytes/min",
             Self::Findings(_) => "findings",
+            Self::Restarts(_) => "restarts",
         }
     }
 
     fn number(self) -> Number {
         match self {
             Self::Time(time) => Number::Whole(as_ns(time)),
-            Self::Stalls(n) | Self::Sites(n) | Self::Findings(n) => Number::Whole(n),
+            Self::Stalls(n) | Self::Sites(n) | Self::Findings(n) | Self::Restarts(n) => {
+                Number::Whole(n)
+            }
             Self::TasksPerMinute(rate) | Self::BytesPerMinute(rate) => Number::Rate(rate),
         }
     }
@@ -189,6 +194,7 @@ impl fmt::Display for Quantity {
                 format!("{}/min", size.trim_start_matches('+'))
             }
             Self::Findings(n) => format::plural(n, "finding", "findings"),
+            Self::Restarts(n) => format::plural(n, "restart", "restarts"),
         };
         f.write_str(&text)
     }

@@ -171,6 +171,7 @@ mod tests {
             max_leaking_sites: Some(0),
             max_pending_growth: Some(100.0),
             max_retained_growth: Some(1_048_576.0),
+            allow_restart: false,
             allow: vec!["zombie_task=axum".parse().unwrap()],
         };
         let mut judge = Judge::new(limits, &picture(10, 200)).unwrap();

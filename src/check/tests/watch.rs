@@ -70,8 +70,14 @@ fn a_restart_begins_anew_and_forgets_nothing() {
     judge.lost(s(1), "the server went away");
     judge.observe(&next);
     judge.observe(&later);
+    assert_eq!(judge.violations_so_far(), 2);
     let verdict = judge.finish();
-    assert_eq!(only(&verdict).lint, Some(Lint::LeakingSite));
+    let limits = verdict.violations.iter().map(|it| it.limit);
+    let limits: Vec<_> = limits.collect();
+    assert_eq!(limits, [Limit::MaxLeakingSites, Limit::Restarts]);
+    let restart = &verdict.violations[1];
+    assert_eq!(restart.figures(), "1 restart measured, 0 restarts allowed");
+    assert_eq!(restart.since, Some(Since::Into(s(3))));
     assert_eq!(verdict.pid, next.process.pid);
     assert_eq!(verdict.watched, s(5));
     assert_eq!(verdict.lost, s(1));
@@ -88,6 +94,24 @@ fn a_restart_begins_anew_and_forgets_nothing() {
              the last one"
         ]
     );
+}
+
+#[test]
+fn a_restart_is_a_violation_unless_it_is_allowed() {
+    let mut next = quiet(2);
+    next.process.pid += 1;
+    let pictures = [quiet(10), quiet(15), next.clone()];
+    let verdict = judged(Limits::default(), &pictures);
+    let restart = only(&verdict);
+    assert_eq!(
+        (restart.limit, restart.place.as_deref()),
+        (Limit::Restarts, None)
+    );
+    let limits = Limits {
+        allow_restart: true,
+        ..Limits::default()
+    };
+    assert_eq!(judged(limits, &pictures).outcome, Outcome::Clean);
 }
 
 #[test]
@@ -117,13 +141,13 @@ fn a_lost_connection_does_not_acquit() {
 fn without_tasks_or_findings_nothing_is_clean() {
     let mut blind = quiet(10);
     blind.process.tasks_measured = false;
-    assert_eq!(
-        judged(Limits::default(), &[blind]).outcome,
-        Outcome::NotJudged
-    );
+    let refused = |picture: &Snapshot| Judge::new(Limits::default(), picture).err();
+    assert_eq!(refused(&blind).map(|it| it.limit), Some(Limit::Findings));
     let mut unjudged = quiet(10);
     unjudged.process.judged = false;
-    let pictures = [unjudged.clone(), unjudged.clone()];
+    assert_eq!(refused(&unjudged).map(|it| it.limit), Some(Limit::Findings));
+    // That it looks for none any more is known at the end only.
+    let pictures = [quiet(9), unjudged.clone()];
     let verdict = judged(Limits::default(), &pictures);
     assert_eq!(verdict.outcome, Outcome::NotJudged);
     let limits = Limits {
