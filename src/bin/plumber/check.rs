@@ -1,14 +1,14 @@
 //! `plumber check`.
 
-use std::io::{IsTerminal, stderr};
+use std::io::{IsTerminal, Write, stderr};
 use std::time::{Duration, Instant};
 
-use tokio_plumber::check::{Judge, Outcome, SHORTEST_WATCH, Verdict};
+use tokio_plumber::check::{Judge, Limit, Outcome, SHORTEST_WATCH, Verdict};
 use tokio_plumber::format::duration;
 use tokio_plumber::report;
 
 use crate::cli::{Check, Global, VerdictFormat};
-use crate::exit::{CANNOT_ATTACH, CLEAN, FINDINGS, Failure, INTERRUPTED};
+use crate::exit::{CANNOT_ATTACH, CLEAN, FINDINGS, Failure, INTERRUPTED, TERMINATED};
 use crate::interrupt::Interrupt;
 use crate::junit;
 use crate::output::Output;
@@ -35,14 +35,23 @@ pub(crate) fn run(
         remote: &*remote,
         lasts: plan.lasts,
         fail_fast: plan.fail_fast,
+        interval: target.interval,
         now: &Instant::now,
         stopped: &|| interrupt.came(),
     };
     let mut out = stderr();
     let terminal = out.is_terminal();
     let watched = watch.run(judge, &mut Progress::new(&mut out, terminal));
+    if let Some(left) = watched.cut_short {
+        let left = duration(left);
+        // Whoever has closed standard error does not want to know.
+        let _told = writeln!(
+            out,
+            "the watch was cut short: the last {left} were not seen"
+        );
+    }
     output.write(&written(&watched.verdict, plan.format)?)?;
-    Ok(code(&watched))
+    Ok(code(&watched, interrupt.terminated()))
 }
 
 /// A limit on growth that cannot be judged in that time is better told before.
@@ -66,6 +75,9 @@ fn short(time: Duration) -> String {
 fn judge(plan: &CheckPlan, remote: &dyn Remote) -> Result<Judge, Failure> {
     let judge = Judge::new(plan.limits.clone(), &remote.latest());
     judge.map_err(|error| {
+        if error.limit == Limit::Findings {
+            return Failure::attach(format!("nothing of it can be judged: {}", error.why));
+        }
         let flag = error.limit.name().replace('_', "-");
         Failure::usage(format!("--{flag}: {error}"))
     })
@@ -81,11 +93,12 @@ fn written(verdict: &Verdict, format: VerdictFormat) -> Result<String, Failure> 
     })
 }
 
-fn code(watched: &Watched) -> u8 {
+fn code(watched: &Watched, terminated: bool) -> u8 {
     match watched.verdict.outcome {
-        Outcome::Clean => CLEAN,
         Outcome::Violated => FINDINGS,
-        _ if watched.interrupted => INTERRUPTED,
+        _ if watched.cut_short.is_some() && terminated => TERMINATED,
+        Outcome::Clean => CLEAN,
+        _ if watched.cut_short.is_some() => INTERRUPTED,
         _ => CANNOT_ATTACH,
     }
 }
@@ -120,6 +133,7 @@ mod tests {
             remote: &fake,
             lasts: plan.lasts,
             fail_fast: false,
+            interval: Duration::from_secs(1),
             now: &|| fake.now(),
             stopped: &|| fake.taken() >= stop,
         };
@@ -130,15 +144,26 @@ mod tests {
     #[test]
     fn the_exit_code_tells_the_verdict() {
         let still = || std::iter::repeat_n(3, 99);
-        assert_eq!(code(&watched(Limits::default(), still(), 99)), CLEAN);
+        assert_eq!(code(&watched(Limits::default(), still(), 99), false), CLEAN);
         let leak = (0..99).map(|second| 100 * second);
-        assert_eq!(code(&watched(pending(), leak, 99)), FINDINGS);
+        assert_eq!(code(&watched(pending(), leak, 99), false), FINDINGS);
         // Ended by ctrl-c: what was seen is judged, if it can be.
-        assert_eq!(code(&watched(Limits::default(), still(), 9)), CLEAN);
-        assert_eq!(code(&watched(pending(), still(), 9)), INTERRUPTED);
+        assert_eq!(code(&watched(Limits::default(), still(), 9), false), CLEAN);
+        assert_eq!(code(&watched(pending(), still(), 9), false), INTERRUPTED);
+        // SIGTERM acquits nothing, unless it came too late.
+        assert_eq!(
+            code(&watched(Limits::default(), still(), 9), true),
+            TERMINATED
+        );
+        assert_eq!(code(&watched(Limits::default(), still(), 99), true), CLEAN);
+        let leak = (0..99).map(|second| 100 * second);
+        assert_eq!(code(&watched(pending(), leak, 50), true), FINDINGS);
         // Growth needs no findings.
         let silent = std::iter::empty();
-        assert_eq!(code(&watched(Limits::default(), silent, 99)), CANNOT_ATTACH);
+        assert_eq!(
+            code(&watched(Limits::default(), silent, 99), false),
+            CANNOT_ATTACH
+        );
     }
 
     #[test]

@@ -142,6 +142,10 @@ pub(crate) struct Check {
     #[arg(long, value_name = "LINT[=PLACE]", value_parser = units::allowed)]
     pub(crate) allow: Vec<Allowed>,
 
+    /// Tolerates that the process is restarted during the watch [env: PLUMBER_ALLOW_RESTART]
+    #[arg(long)]
+    pub(crate) allow_restart: bool,
+
     /// Ends the watch at the first violation [env: PLUMBER_FAIL_FAST]
     #[arg(long)]
     pub(crate) fail_fast: bool,

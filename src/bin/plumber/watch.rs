@@ -11,7 +11,8 @@ use crate::remote::{Link, Remote};
 /// How long to wait for a picture before looking around: ctrl-c is heard within it.
 const LOOK_AROUND: Duration = Duration::from_millis(200);
 
-/// A process that shows no picture for so long is not seen, connection or not.
+/// A process that shows no picture for so long is not seen, connection or not; with long
+/// intervals, for three of them.
 const SILENCE: Duration = Duration::from_secs(5);
 
 /// How to watch.
@@ -19,6 +20,8 @@ pub(crate) struct Watch<'a> {
     pub(crate) remote: &'a dyn Remote,
     pub(crate) lasts: Duration,
     pub(crate) fail_fast: bool,
+    /// The time between two pictures, as it was asked for.
+    pub(crate) interval: Duration,
     /// The clock.
     pub(crate) now: &'a dyn Fn() -> Instant,
     /// Whether the user has seen enough.
@@ -28,8 +31,8 @@ pub(crate) struct Watch<'a> {
 /// What came of it.
 pub(crate) struct Watched {
     pub(crate) verdict: Verdict,
-    /// The user ended it.
-    pub(crate) interrupted: bool,
+    /// How much of it was left when the user ended it.
+    pub(crate) cut_short: Option<Duration>,
 }
 
 impl Watch<'_> {
@@ -38,7 +41,7 @@ impl Watch<'_> {
         let start = (self.now)();
         let mut seen_at = start;
         let mut down: Option<(Instant, String)> = None;
-        let mut interrupted = false;
+        let mut cut_short = None;
         loop {
             let now = (self.now)();
             let passed = now.saturating_duration_since(start);
@@ -47,8 +50,8 @@ impl Watch<'_> {
                 break;
             }
             if (self.stopped)() {
-                judge.not_judged(&rest(left), "it was interrupted");
-                interrupted = true;
+                judge.not_judged(&rest(left), "it was interrupted, which cut the watch short");
+                cut_short = Some(left);
                 break;
             }
             if let Some(picture) = self.remote.next(left.min(LOOK_AROUND)) {
@@ -75,7 +78,7 @@ impl Watch<'_> {
         self.note_the_end(&mut judge, seen_at, down);
         Watched {
             verdict: judge.finish(),
-            interrupted,
+            cut_short,
         }
     }
 
@@ -85,7 +88,7 @@ impl Watch<'_> {
         let silent = now.saturating_duration_since(seen_at);
         if let Some((since, why)) = down {
             judge.lost_at_end(now.saturating_duration_since(since), &why);
-        } else if silent > SILENCE.min(self.lasts / 2) {
+        } else if silent > SILENCE.max(3 * self.interval).min(self.lasts / 2) {
             judge.lost_at_end(silent, "no picture came, though it was up");
         }
     }
@@ -118,6 +121,7 @@ mod tests {
             remote: &fake,
             lasts: 60 * SECOND,
             fail_fast,
+            interval: SECOND,
             now: &|| fake.now(),
             stopped: &|| stop.is_some_and(|stop| fake.taken() >= stop),
         };
@@ -131,7 +135,7 @@ mod tests {
     #[test]
     fn a_watch_ends_with_its_time() {
         let ended = watched(pictures([3; 100]), None, false, limits(None));
-        assert!(!ended.interrupted);
+        assert_eq!(ended.cut_short, None);
         assert_eq!(ended.verdict.outcome, Outcome::Clean);
         assert_eq!(ended.verdict.watched, 60 * SECOND);
         let leak = (0..100).map(|second| 100 * second);
@@ -142,7 +146,7 @@ mod tests {
     #[test]
     fn ctrl_c_judges_what_was_seen() {
         let ended = watched(pictures([3; 100]), Some(30), false, limits(None));
-        assert!(ended.interrupted);
+        assert_eq!(ended.cut_short, Some(30 * SECOND));
         assert_eq!(ended.verdict.outcome, Outcome::Clean);
         assert_eq!(ended.verdict.watched, 30 * SECOND);
         assert_eq!(
@@ -166,6 +170,31 @@ mod tests {
             verdict.not_judged[0].why,
             "the connection was lost: the server closed it"
         );
+    }
+
+    #[test]
+    fn a_long_interval_is_no_silence() {
+        let outcome = |interval| {
+            let mut steps = pictures([3; 48]);
+            steps.extend(vec![Step::Silence; 12]);
+            let fake = Fake::new(steps);
+            let watch = Watch {
+                remote: &fake,
+                lasts: 60 * SECOND,
+                fail_fast: false,
+                interval,
+                now: &|| fake.now(),
+                stopped: &|| false,
+            };
+            let judge = Judge::new(limits(None), &fake.latest()).expect("limits");
+            let progress = &mut std::io::sink();
+            watch
+                .run(judge, &mut Progress::new(progress, false))
+                .verdict
+                .outcome
+        };
+        assert_eq!(outcome(SECOND), Outcome::NotJudged);
+        assert_eq!(outcome(5 * SECOND), Outcome::Clean);
     }
 
     #[test]

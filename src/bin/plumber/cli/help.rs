@@ -18,7 +18,7 @@ Exit codes:
   2    the command line, a PLUMBER_ variable, plumber.toml or a limit is wrong
   3    cannot attach, or what was asked could not be judged
   130  ctrl-c, before anything could be judged
-  143  SIGTERM under the dashboard";
+  143  SIGTERM under the dashboard, or before a check was over";
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -48,8 +48,10 @@ Examples:
 Only what happens during the watch counts, and only what is proven. Without --max-stall, any
 stall fails; any other finding fails unless it is allowed. Growth is that of the floor from
 third to third of the watch, so that load which comes and goes is none; it takes 20 s to judge.
+A process that is restarted during the watch fails, too, unless --allow-restart is given.
 
 Ctrl-c ends the watch, and what was seen so far is judged; a second one ends the command.
+SIGTERM does, too, but acquits nothing: exit code 143.
 A violation that was seen is one even if the connection is lost later on. Without one, a
 connection that is lost at the end or for over half of the time is no acquittal: exit code 3.";
 

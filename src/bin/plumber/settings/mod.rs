@@ -53,7 +53,7 @@ const fn key(
 }
 
 /// All of them.
-const KEYS: [Key; 12] = [
+const KEYS: [Key; 13] = [
     key("attach", "addr", |text| address(text).map(drop)),
     key("attach", "token-file", |text| path(text).map(drop)),
     key("attach", "interval", |text| units::interval(text).map(drop)),
@@ -72,6 +72,9 @@ const KEYS: [Key; 12] = [
         many: true,
         ..key("check", "allow", |text| units::allowed(text).map(drop))
     },
+    key("check", "allow-restart", |text| {
+        units::switch(text).map(drop)
+    }),
     key("check", "fail-fast", |text| units::switch(text).map(drop)),
     key("check", "format", |text| format(text).map(drop)),
     key("check", "output", |text| path(text).map(drop)),
@@ -150,6 +153,9 @@ impl<'a> Sources<'a> {
         limits.max_leaking_sites = self.one(sites, "check", "max-leaking-sites", units::sites)?;
         limits.max_pending_growth = self.one(pending, "check", "max-pending-growth", tasks)?;
         limits.max_retained_growth = self.one(retained, "check", "max-retained-growth", bytes)?;
+        let restart = args.allow_restart.then_some(true);
+        let restart = self.one(restart, "check", "allow-restart", units::switch)?;
+        limits.allow_restart = restart.unwrap_or(false);
         limits.allow = match args.allow.as_slice() {
             [] => self.allow()?,
             given => given.to_vec(),

@@ -262,3 +262,16 @@ fn the_nearest_file_above_is_taken() {
     );
     std::fs::remove_dir_all(&root).expect("it is ours");
 }
+
+#[test]
+fn a_restart_is_tolerated_where_it_is_said() {
+    let allowed = |variables: &[(&str, &str)], file, flags: &[&str]| {
+        let given = Given { variables, file };
+        given.check(flags).expect("valid").limits.allow_restart
+    };
+    let file = Some("[check]\nallow-restart = true\n");
+    assert!(!allowed(&[], None, &[]));
+    assert!(allowed(&[], None, &["--allow-restart"]));
+    assert!(allowed(&[], file, &[]));
+    assert!(!allowed(&[("PLUMBER_ALLOW_RESTART", "false")], file, &[]));
+}
