@@ -1,6 +1,6 @@
 //! The command `plumber`, in a terminal and without one.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
@@ -161,8 +161,8 @@ fn a_check_is_clean_until_something_stalls() {
     assert_eq!(stalled.code(), Some(1));
 }
 
-#[test]
-fn a_check_that_is_interrupted_judges_what_it_saw() {
+/// Interrupts a check by a signal, and returns what it said on standard error, too.
+fn interrupted(signal: Signal) -> (Option<i32>, String, String) {
     let _service = service();
     let server = server();
     let address = server.address().to_string();
@@ -178,8 +178,71 @@ fn a_check_that_is_interrupted_judges_what_it_saw() {
     progress.read_line(&mut line).unwrap();
     assert!(line.contains("left"), "{line}");
     let pid = Pid::from_raw(child.id().try_into().unwrap()).unwrap();
-    kill_process(pid, Signal::INT).unwrap();
+    kill_process(pid, signal).unwrap();
+    let mut complaints = String::new();
+    progress.read_to_string(&mut complaints).unwrap();
     let (code, verdict, _) = said(&child.wait_with_output().unwrap());
+    (code, verdict, complaints)
+}
+
+#[test]
+fn a_check_that_is_interrupted_judges_what_it_saw() {
+    let _turn = crate::my_turn_to_stall();
+    let (code, verdict, complaints) = interrupted(Signal::INT);
     assert_eq!(code, Some(0), "{verdict}");
     assert!(verdict.contains("it was interrupted"), "{verdict}");
+    assert!(complaints.contains("cut short"), "{complaints}");
+}
+
+#[test]
+fn a_check_that_is_terminated_acquits_nothing() {
+    let _turn = crate::my_turn_to_stall();
+    let (code, verdict, complaints) = interrupted(Signal::TERM);
+    assert_eq!(code, Some(143), "{verdict}");
+    assert!(complaints.contains("cut short"), "{complaints}");
+}
+
+// Elsewhere there is no such file, which cannot be written to.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_closed_standard_error_changes_no_exit_code() {
+    for (arguments, expected) in [("explain no_such_lint", 2), ("replay no/such/file", 2)] {
+        let mut command = Command::new("sh");
+        let line = format!("exec '{PLUMBER}' {arguments} 2>/dev/full");
+        let code = command.args(["-c", &line]).status().unwrap().code();
+        assert_eq!(code, Some(expected), "{arguments}");
+    }
+}
+
+#[test]
+fn a_log_never_replaces_a_recording() {
+    let _service = service();
+    let server = server();
+    let address = server.address().to_string();
+    let path = std::env::temp_dir().join(format!("plumber-log-{}.plumb", std::process::id()));
+    let file = path.to_str().unwrap();
+    // The log was made first, and is gone again.
+    let both = [
+        "record",
+        &address,
+        "-o",
+        file,
+        "--hdr-log",
+        file,
+        "--for",
+        "1s",
+    ];
+    assert_eq!(said(&plumber(&both).output().unwrap()).0, Some(2));
+    assert!(!path.exists());
+    let made = plumber(&["record", &address, "-o", file, "--for", "1s"]).output();
+    assert_eq!(said(&made.unwrap()).0, Some(0));
+    let recording = std::fs::read(&path).unwrap();
+    let logged = plumber(&["replay", file, "--hdr-log", file]).output();
+    let (code, _, complaints) = said(&logged.unwrap());
+    assert_eq!(code, Some(2));
+    assert!(complaints.contains("is there already"), "{complaints}");
+    assert_eq!(std::fs::read(&path).unwrap(), recording);
+    let moment = ["replay", file, "--at", "1s", "--hdr-log", "other"];
+    assert_eq!(said(&plumber(&moment).output().unwrap()).0, Some(2));
+    std::fs::remove_file(&path).unwrap();
 }

@@ -7,7 +7,7 @@ use tokio_plumber::snapshot::Lint;
 
 use crate::exit::{CLEAN, Failure};
 use crate::markdown;
-use crate::output::print;
+use crate::output::print_styled;
 
 /// As wide as a page is read with ease.
 const WIDTH: usize = 80;
@@ -18,7 +18,7 @@ pub(crate) fn run(lint: Option<Lint>, terminal: bool, coloured: bool) -> Result<
         Some(lint) => report::explain(lint).to_owned(),
         None => list(),
     };
-    print(&text)?;
+    print_styled(&text)?;
     Ok(CLEAN)
 }
 

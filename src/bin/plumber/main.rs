@@ -44,7 +44,7 @@ fn main() -> ExitCode {
     match run(cli) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
-            eprintln!("{failure}");
+            output::complain(&failure);
             ExitCode::from(failure.code)
         }
     }
@@ -54,7 +54,7 @@ fn main() -> ExitCode {
 fn said(error: &clap::Error) -> ExitCode {
     match cli::one_line(error) {
         Some(line) => {
-            eprintln!("{line}");
+            output::complain(&line);
             ExitCode::from(USAGE)
         }
         None => {

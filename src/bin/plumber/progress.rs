@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use tokio_plumber::format::{duration, plural};
 use tokio_plumber::snapshot::Snapshot;
 
+use crate::output::visible;
+
 /// A line is written anew this often in a terminal, and a new one elsewhere.
 const REWRITE: Duration = Duration::from_millis(200);
 const NEW_LINE: Duration = Duration::from_secs(15);
@@ -34,6 +36,7 @@ impl<'a> Progress<'a> {
             return;
         }
         self.shown_at = Some(now);
+        let says = visible(says);
         // Whoever does not listen misses it.
         let _written = if self.terminal {
             write!(self.out, "\r\x1b[K{says}")

@@ -1,8 +1,6 @@
 //! `plumber record`.
 
-use std::fs::File;
-use std::io::{self, ErrorKind, IsTerminal, Write, stderr};
-use std::path::Path;
+use std::io::{self, IsTerminal, Write, stderr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,6 +11,7 @@ use tokio_plumber::snapshot::TaskSelection;
 use crate::cli::{Global, Record};
 use crate::exit::{CLEAN, Failure};
 use crate::interrupt::Interrupt;
+use crate::output::New;
 use crate::progress::{Progress, about};
 use crate::remote::{Connect, Link, Remote, Target};
 use crate::replay;
@@ -32,10 +31,11 @@ pub(crate) fn run(
     remote.want(TaskSelection::Oldest(args.tasks));
     // Only now: one that cannot attach leaves no file behind.
     let name = args.output.display();
-    let log = args.hdr_log.as_deref().map(create).transpose()?;
-    let file = create(&args.output)?;
+    let log = args.hdr_log.as_deref().map(New::create).transpose()?;
+    let file = New::create(&args.output)?;
     let failed = |error: io::Error| Failure::usage(format!("cannot write to {name}: {error}"));
-    let mut recorder = Recorder::new(file, &header(&target, &*remote)).map_err(failed)?;
+    let recorder = Recorder::new(file.keep().map_err(failed)?, &header(&target, &*remote));
+    let mut recorder = recorder.map_err(failed)?;
     let interrupt = Interrupt::listen()?;
     let recording = Recording {
         remote: &*remote,
@@ -53,17 +53,6 @@ pub(crate) fn run(
         replay::write_log(replay::open(&args.output)?, log, path)?;
     }
     Ok(CLEAN)
-}
-
-/// A file that was not there before: a recording cannot be made again.
-fn create(path: &Path) -> Result<File, Failure> {
-    let name = path.display();
-    File::create_new(path).map_err(|error| match error.kind() {
-        ErrorKind::AlreadyExists => Failure::usage(format!(
-            "{name} is there already: remove it, or name another file"
-        )),
-        _ => Failure::usage(format!("cannot write to {name}: {error}")),
-    })
 }
 
 fn header(target: &Target, remote: &dyn Remote) -> Header {
@@ -191,11 +180,12 @@ mod tests {
     fn a_file_that_is_there_is_left_alone() {
         let path = std::env::temp_dir().join(format!("plumber-there-{}", std::process::id()));
         std::fs::write(&path, "precious").expect("a file");
-        let error = create(&path).expect_err("it is there").message;
+        let error = New::create(&path).expect_err("it is there").message;
         assert!(error.ends_with("is there already: remove it, or name another file"));
         assert_eq!(std::fs::read(&path).expect("a file"), b"precious");
         std::fs::remove_file(&path).expect("it is ours");
-        let error = create(Path::new("no/such/folder/a.plumb")).expect_err("no folder");
+        let error =
+            New::create(std::path::Path::new("no/such/folder/a.plumb")).expect_err("no folder");
         assert!(
             error
                 .message

@@ -13,7 +13,7 @@ use tokio_plumber::report;
 use crate::attach::{options, shown};
 use crate::cli::{Global, Replay};
 use crate::exit::{CLEAN, Failure};
-use crate::output;
+use crate::output::{self, New};
 
 /// The length of an interval in the log.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -23,10 +23,7 @@ type Recording = Playback<File, Pictures>;
 pub(crate) fn run(args: &Replay, global: &Global, terminal: bool) -> Result<u8, Failure> {
     let mut recording = open(&args.recording)?;
     if let Some(path) = &args.hdr_log {
-        let log = File::create(path).map_err(|error| {
-            Failure::usage(format!("cannot write to {}: {error}", path.display()))
-        })?;
-        write_log(recording, log, path)?;
+        write_log(recording, New::create(path)?, path)?;
         return Ok(CLEAN);
     }
     if terminal {
@@ -52,13 +49,14 @@ pub(crate) fn open(path: &Path) -> Result<Recording, Failure> {
 }
 
 /// Writes the poll latencies of all of it.
-pub(crate) fn write_log(mut recording: Recording, log: File, path: &Path) -> Result<(), Failure> {
+pub(crate) fn write_log(mut recording: Recording, log: New, path: &Path) -> Result<(), Failure> {
     let name = path.display();
-    let mut log = BufWriter::new(log);
+    let failed = |error| Failure::usage(format!("cannot write to {name}: {error}"));
+    let mut log = BufWriter::new(log.keep().map_err(failed)?);
     let written = hdr_log(recording.pictures(), INTERVAL, &mut log);
     let logged = written
         .and_then(|logged| log.flush().map(|()| logged))
-        .map_err(|error| Failure::usage(format!("cannot write to {name}: {error}")))?;
+        .map_err(failed)?;
     tell_damage(&recording, path);
     let intervals = plural(logged.intervals, "interval", "intervals");
     let polls = plural(logged.polls, "poll", "polls");
