@@ -246,7 +246,7 @@ proptest! {
             let Quantity::Time(claimed) = violation.measured else {
                 panic!("{violation:?}");
             };
-            let least = ms(longest) - ms(longest) / 32;
+            let least = ms(longest) * 31 / 32;
             prop_assert!((least..=ms(longest)).contains(&claimed), "{claimed:?} of {longest} ms");
         }
     }
