@@ -11,6 +11,9 @@ use super::verdict::{Bound, Outcome, Quantity, Rule, Since, Verdict, Violation};
 use crate::format;
 use crate::snapshot::{NotMeasured, Snapshot};
 
+/// The longest that a leak of tasks takes to show where its spawners live on.
+const SLOWEST_LEAK: Duration = Duration::from_secs(60);
+
 /// Notes that are kept; of a connection that comes and goes the rest is counted.
 const NOTES: usize = 32;
 
@@ -169,6 +172,7 @@ impl Judge {
         violations.extend(self.restarted_violation());
         self.note_short_stalls();
         let outcome = self.outcome(&rules, &violations);
+        let late_leaks = self.late_leaks();
         let mut not_judged = self.notes;
         if self.more_notes > 0 {
             not_judged.push(NotMeasured {
@@ -179,6 +183,7 @@ impl Judge {
                 ),
             });
         }
+        not_judged.extend(late_leaks);
         not_judged.append(&mut self.run.not_measured);
         Verdict {
             outcome,
@@ -265,6 +270,15 @@ impl Judge {
         let why = "this process looks for no stalls; set PLUMBER_STALL_MS for it, or call \
                    Builder::stall_threshold";
         (limit == Limit::MaxStall && self.run.stall_threshold.is_none()).then(|| why.to_owned())
+    }
+
+    /// A leak that begins in the watch may show only after its end.
+    fn late_leaks(&self) -> Option<NotMeasured> {
+        let watched = format::duration(self.watched);
+        (self.run.judged && self.watched < SLOWEST_LEAK).then(|| NotMeasured {
+            what: "leaks that began during the watch".to_owned(),
+            why: format!("they show after ten seconds to a minute, and it lasted {watched}"),
+        })
     }
 
     /// A limit below the threshold of the process promises more than it can keep.

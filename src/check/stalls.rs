@@ -15,6 +15,10 @@ pub(super) struct Stalls(BTreeMap<String, Place>);
 /// What the stalls of one place amounted to.
 pub(super) struct Place {
     pub(super) about: About,
+    /// Its stalls have no line yet: once they have, they are told of another place.
+    unnamed: bool,
+    /// As the watch began.
+    base: Sums,
     /// As of the latest picture.
     sums: Sums,
     running: BTreeMap<Running, Duration>,
@@ -77,7 +81,7 @@ impl Stalls {
         taken_at: Duration,
     ) {
         for (finding, stall) in findings.filter_map(stall) {
-            let mut place = Place::new(finding, Sums::of(stall));
+            let mut place = Place::new(finding, stall, Sums::of(stall));
             place.running = running(stall, taken_at);
             self.0.insert(finding.place.clone(), place);
         }
@@ -95,11 +99,11 @@ impl Stalls {
             let sums = Sums::of(stall);
             let place = self.0.entry(finding.place.clone()).or_insert_with(|| {
                 if finding.first_seen > start {
-                    return Place::new(finding, Sums::default());
+                    return Place::new(finding, stall, Sums::default());
                 }
                 // It is older, and was told of another place before: which of its stalls
                 // are of the watch, nothing says.
-                Place::new(finding, sums.clone())
+                Place::new(finding, stall, sums.clone())
             });
             let running = running(stall, taken_at);
             place.observe(sums, &running);
@@ -108,7 +112,11 @@ impl Stalls {
         }
         // A stall that is told of another place now does not count here any more.
         for (key, place) in &mut self.0 {
-            place.running = running_now.remove(key).unwrap_or_default();
+            let there = running_now.remove(key);
+            if there.is_none() && place.unnamed {
+                place.forget();
+            }
+            place.running = there.unwrap_or_default();
         }
     }
 
@@ -119,9 +127,11 @@ impl Stalls {
 }
 
 impl Place {
-    fn new(finding: &Finding, sums: Sums) -> Self {
+    fn new(finding: &Finding, stall: &StallEvidence, sums: Sums) -> Self {
         Self {
             about: About::of(finding),
+            unnamed: stall.line.is_none(),
+            base: sums.clone(),
             sums,
             running: BTreeMap::new(),
             ended: 0,
@@ -130,7 +140,12 @@ impl Place {
     }
 
     fn observe(&mut self, sums: Sums, running: &BTreeMap<Running, Duration>) {
-        let before = std::mem::replace(&mut self.sums, sums);
+        let mut before = std::mem::replace(&mut self.sums, sums);
+        if self.unnamed {
+            // Those that have a line by now are not to be counted twice.
+            self.forget();
+            before = self.base.clone();
+        }
         let sums = &self.sums;
         let Some((ended, upper)) = sums.grown(&before) else {
             return;
@@ -147,6 +162,10 @@ impl Place {
             Some(took) => self.raise(took, Bound::Exact),
             None => self.raise(shortest(upper), Bound::AtLeast),
         }
+    }
+
+    fn forget(&mut self) {
+        (self.ended, self.longest) = (0, None);
     }
 
     fn raise(&mut self, to: Duration, bound: Bound) {

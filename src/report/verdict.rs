@@ -19,8 +19,10 @@ pub fn verdict_text(verdict: &Verdict) -> String {
         let _written = writeln!(out, "  {label:<LABEL$}{says}");
     };
     for rule in &verdict.rules {
+        let broken = verdict.violations.iter().any(|it| it.limit == rule.limit);
         match &rule.not_judged {
-            None => line("judged", &asked(rule)),
+            _ if broken => line("broken", &asked(rule)),
+            None => line("kept", &asked(rule)),
             Some(why) => line("not judged", &format!("{}: {why}", asked(rule))),
         }
     }

@@ -204,3 +204,22 @@ fn a_limit_on_stalls_that_nobody_looks_for_is_refused() {
     assert_eq!(verdict.outcome, Outcome::Clean);
     assert!(verdict.rules[0].not_judged.is_some());
 }
+
+/// A stall that is over before its stack was named is told of its spawn site first.
+#[test]
+fn one_that_gets_its_line_later_is_one() {
+    let mut unnamed = stalled(&[70]);
+    unnamed.place = "src/upload.rs:41:9".to_owned();
+    unnamed.first_seen = s(10);
+    if let Evidence::Stall(stall) = &mut unnamed.evidence {
+        stall.line = None;
+    }
+    let mut named = stalled(&[70]);
+    named.first_seen = s(10);
+    let pictures = [quiet(9), with(10, [unnamed.clone()]), with(11, [named])];
+    let verdict = judged(at_most(0), &pictures);
+    assert_eq!(verdict.violations.len(), 1, "{:#?}", verdict.violations);
+    // One that never gets a line counts all the same.
+    let verdict = judged(at_most(0), &[quiet(9), with(10, [unnamed])]);
+    assert_eq!(verdict.violations.len(), 1);
+}
