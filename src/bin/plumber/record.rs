@@ -11,7 +11,7 @@ use tokio_plumber::snapshot::TaskSelection;
 use crate::cli::{Global, Record};
 use crate::exit::{CLEAN, Failure};
 use crate::interrupt::Interrupt;
-use crate::output::New;
+use crate::output::{New, visible};
 use crate::progress::{Progress, about};
 use crate::remote::{Connect, Link, Remote, Target};
 use crate::replay;
@@ -48,6 +48,10 @@ pub(crate) fn run(
     let ended = recording.run(&mut recorder, &mut Progress::new(&mut out, terminal));
     // Whoever has closed standard error does not want to know.
     let _told = writeln!(out, "{name}: {}", summary(&recorder));
+    if let Link::Down { why, .. } = remote.link() {
+        let why = visible(&why);
+        let _told = writeln!(out, "{name}: it ends where the connection was lost: {why}");
+    }
     ended.map_err(failed)?;
     if let (Some(log), Some(path)) = (log, &args.hdr_log) {
         replay::write_log(replay::open(&args.output)?, log, path)?;
