@@ -72,11 +72,11 @@ pub struct ConfigError {
 impl ConfigError {
     /// What is done in its place.
     pub(crate) fn instead(&self) -> &'static str {
-        #[cfg(feature = "attach")]
-        if self.variable == serve::BIND {
-            return "nobody can attach";
+        match self.variable {
+            // Not at the default address, which somebody wanted to change.
+            "PLUMBER_BIND" => "nobody can attach",
+            _ => "the default is used",
         }
-        "the default is used"
     }
 }
 
@@ -154,7 +154,6 @@ impl Config {
             read(serve::BIND, serve::BIND_ACCEPTED, &mut |value| {
                 let bind = serve::bind_from(value);
                 let accepted = bind.is_ok();
-                // Not at the default address, which somebody wanted to change.
                 settings.bind = bind.unwrap_or(None);
                 accepted
             });

@@ -275,10 +275,9 @@ impl Judge {
     /// A leak that begins in the watch may show only after its end.
     fn late_leaks(&self) -> Option<NotMeasured> {
         let watched = format::duration(self.watched);
-        (self.run.judged && self.watched < SLOWEST_LEAK).then(|| NotMeasured {
-            what: "leaks that began during the watch".to_owned(),
-            why: format!("they show after ten seconds to a minute, and it lasted {watched}"),
-        })
+        let why = format!("they show after ten seconds to a minute, and it lasted {watched}");
+        (self.run.judged && self.watched < SLOWEST_LEAK)
+            .then(|| NotMeasured::new("leaks that began during the watch", why))
     }
 
     /// A limit below the threshold of the process promises more than it can keep.

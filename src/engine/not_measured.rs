@@ -29,10 +29,7 @@ struct List(Vec<NotMeasured>);
 
 impl List {
     fn add(&mut self, what: &str, why: impl Into<String>) {
-        self.0.push(NotMeasured {
-            what: what.to_owned(),
-            why: why.into(),
-        });
+        self.0.push(NotMeasured::new(what, why));
     }
 
     fn add_tasks(&mut self, engine: &Engine) {

@@ -492,6 +492,15 @@ pub struct NotMeasured {
     pub why: String,
 }
 
+impl NotMeasured {
+    pub(crate) fn new(what: &str, why: impl Into<String>) -> Self {
+        Self {
+            what: what.to_owned(),
+            why: why.into(),
+        }
+    }
+}
+
 /// Which live tasks a snapshot should carry.
 ///
 /// Walking the task table is the one part of a snapshot whose cost grows with

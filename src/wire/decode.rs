@@ -168,13 +168,13 @@ impl Decoder {
         let mut list: Vec<_> = list.collect();
         if let Some(Unknown(lint)) = unknown.first() {
             let findings = format::plural(unknown.len() as u64, "finding", "findings");
-            list.push(NotMeasured {
-                what: "some findings".to_owned(),
-                why: format!(
+            list.push(NotMeasured::new(
+                "some findings",
+                format!(
                     "{findings} of lints that this version does not know, such as {lint}: the \
                      process has a newer tokio-plumber"
                 ),
-            });
+            ));
         }
         list
     }

@@ -9,48 +9,37 @@ const NOT_TOLD: &str = "tokio-console's protocol does not tell them; tokio_plumb
 
 /// The list, for a snapshot.
 pub(super) fn not_told(tasks: &Tasks, dropped_events: u64) -> Vec<NotMeasured> {
-    let mut list = List::default();
-    list.add(
+    let mut list = Vec::new();
+    let mut add = |what: &str, why: &str| list.push(NotMeasured::new(what, why));
+    add(
         "what happened before attaching",
         "the process tells its live tasks and those that ended lately, and counts no others",
     );
-    list.add("stalls, findings", NOT_TOLD);
-    list.add("retained bytes", NOT_TOLD);
-    list.add("runtimes, workers, poll latencies", NOT_TOLD);
+    add("stalls, findings", NOT_TOLD);
+    add("retained bytes", NOT_TOLD);
+    add("runtimes, workers, poll latencies", NOT_TOLD);
     if !tasks.tell_parents() {
-        list.add("parents of tasks", NOT_TOLD);
+        add("parents of tasks", NOT_TOLD);
     }
-    list.add(
+    add(
         "longest polls",
         "an update tells the last poll of a task and the mean; the longest may have been longer",
     );
     if tasks.blocking() > 0 {
         let run = plural(tasks.blocking(), "runs or waits", "run or wait");
-        list.add(
+        add(
             "jobs of the blocking pool",
-            format!(
+            &format!(
                 "{run}, Tokio's own workers among them; nobody polls them, so no count has them"
             ),
         );
     }
     if dropped_events > 0 {
         let events = plural(dropped_events, "event", "events");
-        list.add(
+        add(
             "some tasks and polls",
-            format!("the process dropped {events}, because it could not queue more of them"),
+            &format!("the process dropped {events}, because it could not queue more of them"),
         );
     }
-    list.0
-}
-
-#[derive(Default)]
-struct List(Vec<NotMeasured>);
-
-impl List {
-    fn add(&mut self, what: &str, why: impl Into<String>) {
-        self.0.push(NotMeasured {
-            what: what.to_owned(),
-            why: why.into(),
-        });
-    }
+    list
 }
