@@ -86,8 +86,8 @@ impl Service {
         }
     }
 
-    fn console(&self) -> Terminal {
-        let mut command = CommandBuilder::new(tokio_console());
+    fn watched_by(&self, console: &Path) -> Terminal {
+        let mut command = CommandBuilder::new(console);
         command.args(["--lang", "en_US.UTF-8", "--retain-for", "2s"]);
         command.arg(format!("http://{}", self.server.address()));
         let mut console = Terminal::run(command, None);
@@ -107,18 +107,24 @@ fn listed(screen: &str) -> Option<(u32, u32, u32)> {
 
 #[test]
 fn it_shows_what_there_is() {
+    // Before anything is held up.
+    let program = tokio_console();
     let _turn = crate::my_turn_to_stall();
     let service = Service::start();
-    let mut console = service.console();
+    let mut console = service.watched_by(&program);
     console.shows("all tasks", |screen| listed(screen) == Some((4, 1, 3)));
     let line = |screen: &str| {
         let file = "tests/terminal/stock.rs:";
         screen.lines().filter(|line| line.contains(file)).count()
     };
     console.shows("their lines", |screen| line(screen) == 4);
+    // The one warning that is true, and no other.
+    let warning = "1 tasks have never yielded";
+    console.shows("a warning", |screen| screen.contains(warning));
     let contents = console.contents();
     assert!(contents.contains("CONNECTED"), "{contents}");
-    for false_warning in ["lost its waker", "dropped", "Warnings"] {
+    assert_eq!(contents.matches('⚠').count(), 2, "{contents}");
+    for false_warning in ["lost", "waker", "dropped"] {
         assert!(!contents.contains(false_warning), "{contents}");
     }
 
