@@ -74,7 +74,8 @@ impl ConfigError {
     pub(crate) fn instead(&self) -> &'static str {
         match self.variable {
             // Not at the default address, which somebody wanted to change.
-            "PLUMBER_BIND" => "nobody can attach",
+            #[cfg(feature = "attach")]
+            serve::BIND => "nobody can attach",
             _ => "the default is used",
         }
     }

@@ -34,7 +34,7 @@ pub use error::AttachError;
 
 use crate::address::Address;
 use crate::snapshot::{Snapshot, TaskSelection};
-use session::{Session, Wish};
+use session::Session;
 use shared::Shared;
 
 /// How to attach.
@@ -110,9 +110,7 @@ pub enum Link {
 /// where the process refuses: it wants a token, or is of another version.
 pub fn connect(address: &Address, options: Options) -> Result<Attached, AttachError> {
     let shared = Arc::new(Shared::default());
-    let (wish, wishes) = watch::channel(Wish {
-        tasks: TaskSelection::None,
-    });
+    let (wish, wishes) = watch::channel(TaskSelection::None);
     let (tell, told) = mpsc::channel();
     let session = Session::new(address.clone(), options, Arc::clone(&shared), wishes)?;
     thread::Builder::new()
@@ -137,7 +135,7 @@ pub fn connect(address: &Address, options: Options) -> Result<Attached, AttachEr
 pub struct Attached {
     first: Arc<Snapshot>,
     shared: Arc<Shared>,
-    wish: watch::Sender<Wish>,
+    wish: watch::Sender<TaskSelection>,
     protocol: Protocol,
     address: Address,
 }
@@ -158,11 +156,8 @@ impl Attached {
     /// Asks for these live tasks in the pictures to come, at most ten thousand. Those that
     /// are on their way say in [`Snapshot::tasks_selected`] what they have.
     pub fn want(&self, tasks: TaskSelection) {
-        self.wish.send_if_modified(|wish| {
-            let news = wish.tasks != tasks;
-            wish.tasks = tasks;
-            news
-        });
+        self.wish
+            .send_if_modified(|wish| std::mem::replace(wish, tasks) != tasks);
     }
 
     /// How the connection is.

@@ -32,12 +32,6 @@ const SILENT_INTERVALS: u32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// What the user of the pictures wants in them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Wish {
-    pub(super) tasks: TaskSelection,
-}
-
 /// See the [module](self).
 pub(super) struct Session {
     address: Address,
@@ -45,7 +39,8 @@ pub(super) struct Session {
     authorization: Option<MetadataValue<Ascii>>,
     endpoint: Endpoint,
     shared: Arc<Shared>,
-    wishes: watch::Receiver<Wish>,
+    /// The tasks that the user of the pictures wants in them.
+    wishes: watch::Receiver<TaskSelection>,
 }
 
 /// The first answer that is waited for: which protocol it is, or why there is none.
@@ -56,7 +51,7 @@ impl Session {
         address: Address,
         options: Options,
         shared: Arc<Shared>,
-        wishes: watch::Receiver<Wish>,
+        wishes: watch::Receiver<TaskSelection>,
     ) -> Result<Self, AttachError> {
         let uri = match &address {
             Address::Tcp { .. } => format!("http://{address}"),
@@ -151,17 +146,14 @@ impl Session {
 
     async fn plumber(&mut self, channel: Channel, up: &mut impl FnMut(Protocol)) -> Ended {
         let mut client = PlumberClient::new(channel).max_decoding_message_size(MAX_MESSAGE);
-        let interval = self.options.interval;
-        let (interval_ms, client_name) = (
-            u32::try_from(interval.as_millis().max(1)).unwrap_or(u32::MAX),
-            self.options.client.clone(),
-        );
-        let requests = WatchStream::new(self.wishes.clone()).map(move |wish| WatchRequest {
+        let interval_ms = self.options.interval.as_millis().max(1);
+        let interval_ms = u32::try_from(interval_ms).unwrap_or(u32::MAX);
+        let name = self.options.client.clone();
+        let requests = WatchStream::new(self.wishes.clone()).map(move |tasks| WatchRequest {
             protocol: PROTOCOL,
-            client: client_name.clone(),
+            client: name.clone(),
             interval_ms,
-            tasks: Some(selection_to_wire(wish.tasks)),
-            whole: 0,
+            tasks: Some(selection_to_wire(tasks)),
         });
         let request = self.authorized(Request::new(requests));
         let updates = match timeout(PATIENCE, client.watch(request)).await {
@@ -221,7 +213,7 @@ impl Session {
                 Ok(()) = wishes.changed(), if came => {}
             }
             came = true;
-            let wanted = wishes.borrow_and_update().tasks;
+            let wanted = *wishes.borrow_and_update();
             let mut snapshot = picture.snapshot(wanted);
             // It does not tell its name.
             snapshot.process.name = self.address.to_string();

@@ -6,10 +6,10 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 /// How much of the past is kept.
-pub(super) const KEPT: usize = 240;
+pub(crate) const KEPT: usize = 240;
 
 /// The time between two entries of the past.
-pub(super) const STEP: Duration = Duration::from_secs(1);
+pub(crate) const STEP: Duration = Duration::from_secs(1);
 
 /// See the [module](self).
 #[derive(Default)]

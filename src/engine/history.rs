@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::floors::{KEPT, STEP};
+pub(crate) use super::floors::{KEPT, STEP};
 use crate::probe::cells::Totals;
 use crate::snapshot::HistoryPoint;
 
@@ -12,7 +12,7 @@ const RATE_OVER: Duration = Duration::from_secs(2);
 
 /// See the [module](self).
 #[derive(Default)]
-pub(super) struct ProcessPast {
+pub(crate) struct ProcessPast {
     points: VecDeque<HistoryPoint>,
     recent: VecDeque<Recent>,
 }
@@ -27,16 +27,16 @@ struct Recent {
 
 /// What happens per second.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Rates {
-    pub(super) spawns: f64,
-    pub(super) polls: f64,
+pub(crate) struct Rates {
+    pub(crate) spawns: f64,
+    pub(crate) polls: f64,
     /// The engine's own processor time, as a share of one core.
-    pub(super) cpu: Option<f64>,
+    pub(crate) cpu: Option<f64>,
 }
 
 impl ProcessPast {
     /// Takes in a sample.
-    pub(super) fn observe(&mut self, now: Duration, totals: &Totals, cpu: Option<Duration>) {
+    pub(crate) fn observe(&mut self, now: Duration, totals: &Totals, cpu: Option<Duration>) {
         self.recent.push_back(Recent {
             at: now,
             spawned: totals.spawned,
@@ -53,7 +53,7 @@ impl ProcessPast {
     }
 
     /// Ends a step of history.
-    pub(super) fn end_step(&mut self, now: Duration, totals: &Totals, retained_bytes: Option<u64>) {
+    pub(crate) fn end_step(&mut self, now: Duration, totals: &Totals, retained_bytes: Option<u64>) {
         if self.points.len() == KEPT {
             self.points.pop_front();
         }
@@ -66,20 +66,26 @@ impl ProcessPast {
         });
     }
 
+    /// Whether no step has ended yet.
+    #[cfg(feature = "attach")]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.points.is_empty()
+    }
+
     /// Live tasks so long ago, and at the end of the last step.
-    pub(super) fn live_since(&self, ago: Duration) -> (u64, u64) {
+    pub(crate) fn live_since(&self, ago: Duration) -> (u64, u64) {
         let steps = usize::try_from(ago.as_secs() / STEP.as_secs()).unwrap_or(KEPT);
         let before = self.points.len().saturating_sub(steps.saturating_add(1));
         let live = |point: Option<&HistoryPoint>| point.map_or(0, |point| point.live_tasks);
         (live(self.points.get(before)), live(self.points.back()))
     }
 
-    pub(super) fn points(&self) -> Vec<HistoryPoint> {
+    pub(crate) fn points(&self) -> Vec<HistoryPoint> {
         self.points.iter().copied().collect()
     }
 
     /// What happened per second, lately; zero before there are two samples.
-    pub(super) fn rates(&self) -> Rates {
+    pub(crate) fn rates(&self) -> Rates {
         let (Some(first), Some(last)) = (self.recent.front(), self.recent.back()) else {
             return Rates::default();
         };

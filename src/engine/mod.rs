@@ -10,7 +10,7 @@
 
 mod findings;
 mod floors;
-mod history;
+pub(crate) mod history;
 mod idle_tasks;
 mod leaking_site;
 #[cfg(feature = "attach")]

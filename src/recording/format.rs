@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::snapshot::as_ns;
+
 /// How a recording starts.
 pub(super) const MAGIC: [u8; 8] = *b"\x89PLR\r\n\x1a\n";
 
@@ -90,7 +92,7 @@ impl FrameHead {
 
 /// Writes a frame over `buffer`. The message is at most [`MOST_BYTES`] long.
 pub(super) fn frame(buffer: &mut Vec<u8>, at: Duration, whole: bool, length: u32, message: &[u8]) {
-    let at_ns = u64::try_from(at.as_nanos()).unwrap_or(u64::MAX);
+    let at_ns = as_ns(at);
     buffer.clear();
     buffer.extend([0; CHECKSUM]);
     buffer.extend(length.to_le_bytes());

@@ -14,7 +14,7 @@ use hdrhistogram::serialization::interval_log::{
     IntervalLogWriter, IntervalLogWriterBuilder, IntervalLogWriterError, Tag,
 };
 
-use crate::snapshot::{LatencyBucket, RuntimeId, Snapshot, Worker};
+use crate::snapshot::{LatencyBucket, RuntimeId, Snapshot, Worker, as_ns};
 
 /// Values keep this many digits, more than the buckets of a snapshot have.
 const DIGITS: u8 = 3;
@@ -150,7 +150,7 @@ fn interval<W: Write>(
         let before = from.workers.get(key).map_or(&[][..], |then| &then.buckets);
         let mut own = histogram()?;
         for (upper, count) in since(before, &counts.buckets) {
-            let ns = u64::try_from(upper.as_nanos()).unwrap_or(u64::MAX);
+            let ns = as_ns(upper);
             own.record_n(ns, count).map_err(io::Error::other)?;
         }
         all.add(&own).map_err(io::Error::other)?;

@@ -215,7 +215,7 @@ async fn serve(listener: Listener, token: Option<String>, stopped: oneshot::Rece
             admitted(request, token.as_deref())
         }))
         .add_service(
-            PlumberServer::new(watch::Service::default()).max_decoding_message_size(4 << 10),
+            PlumberServer::new(watch::Service::default()).max_decoding_message_size(MAX_REQUEST),
         )
         .add_service(console::service().max_decoding_message_size(MAX_REQUEST))
         .serve_with_incoming(ReceiverStream::<io::Result<Checked>>::new(connections));

@@ -112,15 +112,12 @@ fn understood(asked: &WatchRequest) -> Result<(), Status> {
     } else {
         "the client"
     };
-    let client = match asked
-        .client
-        .chars()
-        .take(100)
-        .filter(|c| !c.is_control())
-        .collect()
-    {
-        client if String::is_empty(&client) => "the client".to_owned(),
-        client => client,
+    let named = asked.client.chars().take(100);
+    let named: String = named.filter(|c| !c.is_control()).collect();
+    let client = if named.is_empty() {
+        "the client"
+    } else {
+        &named
     };
     Err(Status::failed_precondition(format!(
         "{client} speaks version {} of the protocol, and the process, with tokio-plumber {}, \
@@ -150,9 +147,6 @@ pub(super) struct Watching {
 impl Watching {
     /// Takes in what the client asks for now.
     fn ask(&mut self, asked: WatchRequest) {
-        if asked.whole != self.asked.whole {
-            self.encoder = Encoder::default();
-        }
         let sooner = asked != self.asked;
         self.asked = asked;
         if let (true, Some(sent_at)) = (sooner, self.sent_at) {

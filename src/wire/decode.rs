@@ -101,11 +101,11 @@ impl Decoder {
             self.not_measured = not_measured.list;
         }
         let rows = [
-            self.runtimes.rows().count(),
-            self.workers.rows().count(),
-            self.sites.rows().count(),
-            self.tasks.rows().count(),
-            self.findings.rows().count(),
+            self.runtimes.len(),
+            self.workers.len(),
+            self.sites.len(),
+            self.tasks.len(),
+            self.findings.len(),
             self.order.len(),
         ];
         if rows.into_iter().any(|rows| rows > MAX_ROWS) {

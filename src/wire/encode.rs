@@ -6,8 +6,8 @@ use super::rows::{
     finding_to_wire, process_to_wire, runtime_to_wire, site_to_wire, task_to_wire, worker_to_wire,
 };
 use super::table::Table;
-use super::{PROTOCOL, nanos, proto, selection_to_wire};
-use crate::snapshot::{FORMAT_VERSION, Finding, Lint, Snapshot};
+use super::{PROTOCOL, proto, selection_to_wire};
+use crate::snapshot::{FORMAT_VERSION, Finding, Lint, Snapshot, as_ns};
 
 /// Turns pictures into messages for one peer, and remembers what that knows.
 ///
@@ -53,7 +53,7 @@ impl Encoder {
         let workers_gone = workers_gone.into_iter();
         proto::Update {
             whole,
-            taken_at: nanos(taken_at),
+            taken_at: as_ns(taken_at),
             server: whole.then(server),
             process: process.into_iter().next(),
             runtimes,

@@ -13,9 +13,6 @@ pub struct WatchRequest {
     pub interval_ms: u32,
     #[prost(message, optional, tag = "4")]
     pub tasks: ::core::option::Option<TaskSelection>,
-    /// Goes up when the client wants a whole picture again.
-    #[prost(uint32, tag = "5")]
-    pub whole: u32,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct TaskSelection {

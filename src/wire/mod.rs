@@ -30,7 +30,7 @@ pub(crate) use decode::{Decoder, Malformed};
 pub(crate) use encode::Encoder;
 pub(crate) use generated as proto;
 
-use crate::snapshot::{SiteId, TaskSelection};
+use crate::snapshot::{SiteId, TaskSelection, as_ns};
 
 #[rustfmt::skip]
 #[allow(clippy::pedantic, missing_docs, unreachable_pub)]
@@ -46,12 +46,8 @@ pub(crate) const MAX_MESSAGE: usize = 16 << 20;
 /// The most tasks that a picture has, whatever is asked for.
 pub(crate) const MAX_TASKS: usize = 10_000;
 
-fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-}
-
 fn some_nanos(duration: Option<Duration>) -> Option<u64> {
-    duration.map(nanos)
+    duration.map(as_ns)
 }
 
 fn some_duration(nanos: Option<u64>) -> Option<Duration> {

@@ -71,6 +71,10 @@ impl<R: Row> Table<R> {
         self.0.retain(|key, _| keep(key));
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// By key.
     pub(super) fn rows(&self) -> impl Iterator<Item = &R> {
         self.0.values()

@@ -1,18 +1,11 @@
 //! The process's recent past: a few minutes of points, a few seconds of rates.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::tasks::Change;
+use crate::engine::history::{KEPT, ProcessPast, Rates, STEP};
+use crate::probe::cells::Totals;
 use crate::snapshot::HistoryPoint;
-
-/// How many seconds of the past are kept.
-pub(super) const KEPT: usize = 240;
-
-const STEP: Duration = Duration::from_secs(1);
-
-/// Rates are taken over this time.
-const RATE_OVER: Duration = Duration::from_secs(2);
 
 /// What was counted so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,16 +34,7 @@ impl Counts {
 pub(super) struct Past {
     /// When the last step ended; `None` before the first update.
     stepped_at: Option<Duration>,
-    points: VecDeque<HistoryPoint>,
-    /// Each when, spawned and polls.
-    recent: VecDeque<(Duration, u64, u64)>,
-}
-
-/// What happens per second.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Rates {
-    pub(super) spawns: f64,
-    pub(super) polls: f64,
+    process: ProcessPast,
 }
 
 impl Past {
@@ -61,56 +45,34 @@ impl Past {
     pub(super) fn observe(&mut self, now: Duration, counts: Counts, mut ended: impl FnMut()) {
         let stepped_at = *self.stepped_at.get_or_insert(now);
         let steps = now.saturating_sub(stepped_at).as_secs();
-        if steps == 0 && self.points.is_empty() {
+        if steps == 0 && self.process.is_empty() {
             return;
         }
+        let totals = Totals {
+            spawned: counts.spawned,
+            finished: counts.finished,
+            polls: counts.polls,
+            ..Totals::default()
+        };
         let steps = usize::try_from(steps).unwrap_or(KEPT).min(KEPT);
-        for _ in 0..steps {
-            ended();
-        }
         for step in (0..steps).rev() {
+            ended();
             let ago = STEP * u32::try_from(step).unwrap_or(0);
-            self.push(now.saturating_sub(ago), counts);
+            self.process
+                .end_step(now.saturating_sub(ago), &totals, None);
         }
         if steps > 0 {
             self.stepped_at = Some(now);
         }
-        self.recent.push_back((now, counts.spawned, counts.polls));
-        let is_old = |second: &(Duration, u64, u64)| now.saturating_sub(second.0) >= RATE_OVER;
-        while self.recent.get(1).is_some_and(is_old) {
-            self.recent.pop_front();
-        }
-    }
-
-    fn push(&mut self, at: Duration, counts: Counts) {
-        if self.points.len() == KEPT {
-            self.points.pop_front();
-        }
-        self.points.push_back(HistoryPoint {
-            at,
-            live_tasks: counts.live(),
-            spawned: counts.spawned,
-            polls: counts.polls,
-            retained_bytes: None,
-        });
+        self.process.observe(now, &totals, None);
     }
 
     pub(super) fn points(&self) -> Vec<HistoryPoint> {
-        self.points.iter().copied().collect()
+        self.process.points()
     }
 
     /// What happened per second, lately; zero before there is enough past.
     pub(super) fn rates(&self) -> Rates {
-        let (Some(first), Some(last)) = (self.recent.front(), self.recent.back()) else {
-            return Rates::default();
-        };
-        let seconds = last.0.saturating_sub(first.0).as_secs_f64();
-        if seconds <= 0.0 {
-            return Rates::default();
-        }
-        Rates {
-            spawns: last.1.saturating_sub(first.1) as f64 / seconds,
-            polls: last.2.saturating_sub(first.2) as f64 / seconds,
-        }
+        self.process.rates()
     }
 }

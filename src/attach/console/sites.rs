@@ -3,8 +3,9 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use super::past::{Counts, KEPT};
+use super::past::Counts;
 use super::tasks::Change;
+use crate::engine::history::KEPT;
 use crate::snapshot::{Location, Site, SiteId};
 
 /// Sites that are told apart; the others are counted together.

@@ -17,7 +17,7 @@ use super::sessions::Session;
 use super::stream::Next;
 use super::updates::rounds;
 use crate::engine::live::{self, PollWatch};
-use crate::snapshot::{LatencyBucket, Task, TaskId};
+use crate::snapshot::{LatencyBucket, Task, TaskId, as_ns};
 
 /// Two digits are what the buckets behind it have.
 const SIGNIFICANT_DIGITS: u8 = 2;
@@ -116,8 +116,4 @@ fn histogram(
         high_outliers: outlier.map_or(0, |_| 1),
         highest_outlier: outlier,
     })
-}
-
-fn as_ns(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -21,7 +21,7 @@ use super::sessions::Session;
 use super::stream::Next;
 use crate::engine::live::{self, LiveTask};
 use crate::serve::Seat;
-use crate::snapshot::Task;
+use crate::snapshot::{Task, as_ns};
 
 /// Time between two rounds; console-subscriber's default.
 pub(super) const PUBLISH_INTERVAL: Duration = Duration::from_secs(1);
@@ -123,13 +123,12 @@ fn is_same(told: &Sent, task: &LiveTask<'_>) -> bool {
 }
 
 fn note(live: &LiveTask<'_>, task: &Task) -> Option<Sent> {
-    let ns = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
     Some(Sent {
         // Tokio's ids are not zero.
         id: NonZeroU64::new(task.id.0)?,
         stamp: live.stamp(),
-        spawned_at_ns: ns(task.spawned_at),
-        busy_ns: ns(task.busy),
+        spawned_at_ns: as_ns(task.spawned_at),
+        busy_ns: as_ns(task.busy),
     })
 }
 

@@ -3,12 +3,12 @@ use std::time::Duration;
 use super::super::proto;
 use super::super::proto::finding::Evidence as Wire;
 use super::super::table::Row;
-use super::super::{Malformed, nanos, some_duration, some_nanos};
+use super::super::{Malformed, some_duration, some_nanos};
 use super::site::{finding_site_from_wire, finding_site_to_wire};
 use super::stall::{stall_from_wire, stall_to_wire};
 use crate::snapshot::{
     Evidence, Finding, Holding, Keeper, LeakEvidence, Lint, RetainedEvidence, TaskId,
-    ZombieEvidence,
+    ZombieEvidence, as_ns,
 };
 
 impl Row for proto::Finding {
@@ -34,8 +34,8 @@ pub(in super::super) fn finding_to_wire(
         place: finding.place.clone(),
         message: finding.message.clone(),
         site: finding.site.as_ref().map(finding_site_to_wire),
-        first_seen: nanos(finding.first_seen),
-        last_seen: nanos(finding.last_seen),
+        first_seen: as_ns(finding.first_seen),
+        last_seen: as_ns(finding.last_seen),
         ongoing: finding.ongoing,
         evidence: Some(match &finding.evidence {
             Evidence::Stall(stall) => Wire::Stall(stall_to_wire(stall, taken_at)),
@@ -80,7 +80,7 @@ pub(in super::super) fn finding_from_wire(
 fn leak_to_wire(leak: &LeakEvidence) -> proto::LeakEvidence {
     proto::LeakEvidence {
         floors: leak.floors.clone(),
-        window: nanos(leak.window),
+        window: as_ns(leak.window),
         spawned: leak.spawned,
         finished: leak.finished,
         live_tasks: leak.live_tasks,
@@ -114,7 +114,7 @@ fn retained_to_wire(retained: &RetainedEvidence) -> proto::RetainedEvidence {
         growth: retained.growth,
         tasks: retained.tasks,
         floors: retained.floors.clone(),
-        window: nanos(retained.window),
+        window: as_ns(retained.window),
         examples: retained.examples.iter().map(holding_to_wire).collect(),
     }
 }
@@ -136,8 +136,8 @@ fn zombies_to_wire(zombies: &ZombieEvidence) -> proto::ZombieEvidence {
         zombies: zombies.zombies,
         retained_bytes: zombies.retained_bytes,
         floors: zombies.floors.clone(),
-        window: nanos(zombies.window),
-        oldest: nanos(zombies.oldest),
+        window: as_ns(zombies.window),
+        oldest: as_ns(zombies.oldest),
         examples: zombies.examples.iter().map(holding_to_wire).collect(),
     }
 }

@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use super::super::proto;
 use super::super::table::{Row, move_on, moved_on};
-use super::super::{nanos, some_duration, some_nanos};
-use crate::snapshot::{HeapAccounting, HistoryPoint, Process};
+use super::super::{some_duration, some_nanos};
+use crate::snapshot::{HeapAccounting, HistoryPoint, Process, as_ns};
 
 impl Row for proto::Process {
     /// There is one.
@@ -42,7 +42,7 @@ pub(in super::super) fn process_to_wire(process: &Process) -> proto::Process {
         spawned: process.spawned,
         finished: process.finished,
         polls: process.polls,
-        busy: nanos(process.busy),
+        busy: as_ns(process.busy),
         spawns_per_second: process.spawns_per_second,
         polls_per_second: process.polls_per_second,
         heap_accounting: process.heap_accounting.map(accounting_to_wire),
@@ -108,7 +108,7 @@ fn accounting_from_wire(accounting: Option<i32>) -> Option<HeapAccounting> {
 
 fn point_to_wire(point: &HistoryPoint) -> proto::HistoryPoint {
     proto::HistoryPoint {
-        at: nanos(point.at),
+        at: as_ns(point.at),
         live_tasks: point.live_tasks,
         spawned: point.spawned,
         polls: point.polls,

@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use super::super::proto;
 use super::super::table::Row;
-use super::super::{nanos, some_duration, some_nanos};
-use crate::snapshot::{Flavor, Runtime, RuntimeId};
+use super::super::{some_duration, some_nanos};
+use crate::snapshot::{Flavor, Runtime, RuntimeId, as_ns};
 
 impl Row for proto::Runtime {
     type Key = u32;
@@ -19,13 +19,13 @@ pub(in super::super) fn runtime_to_wire(runtime: &Runtime) -> proto::Runtime {
         name: runtime.name.clone(),
         flavor: flavor_to_wire(runtime.flavor).into(),
         worker_threads: runtime.worker_threads.map(|threads| threads as u64),
-        built_at: nanos(runtime.built_at),
+        built_at: as_ns(runtime.built_at),
         ended_at: some_nanos(runtime.ended_at),
         spawned: runtime.spawned,
         finished: runtime.finished,
         live_tasks: runtime.live_tasks,
         polls: runtime.polls,
-        busy: nanos(runtime.busy),
+        busy: as_ns(runtime.busy),
     }
 }
 

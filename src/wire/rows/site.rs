@@ -1,9 +1,9 @@
 use std::time::Duration;
 
+use super::super::Malformed;
 use super::super::proto;
 use super::super::table::{Row, move_on, moved_on};
-use super::super::{Malformed, nanos};
-use crate::snapshot::{FindingSite, Location, Site, SiteId};
+use crate::snapshot::{FindingSite, Location, Site, SiteId, as_ns};
 
 impl Row for proto::Site {
     type Key = u32;
@@ -33,10 +33,12 @@ impl Row for proto::Site {
 }
 
 fn news(before: Option<&proto::Trend>, now: Option<&proto::Trend>) -> Option<proto::Trend> {
-    let points =
-        |trend: Option<&'_ proto::Trend>| trend.map_or_else(Vec::new, |it| it.points.clone());
-    let (dropped, points) = moved_on(&points(before), &points(now));
+    let (dropped, points) = moved_on(points(before), points(now));
     (dropped > 0 || !points.is_empty()).then_some(proto::Trend { dropped, points })
+}
+
+fn points(trend: Option<&proto::Trend>) -> &[u64] {
+    trend.map_or(&[], |trend| &trend.points)
 }
 
 fn merged(before: Option<proto::Trend>, change: Option<proto::Trend>) -> proto::Trend {
@@ -61,8 +63,8 @@ pub(in super::super) fn site_to_wire(site: &Site) -> proto::Site {
         finished: site.finished,
         live_tasks: site.live_tasks,
         polls: site.polls,
-        busy: nanos(site.busy),
-        longest_poll: nanos(site.longest_poll),
+        busy: as_ns(site.busy),
+        longest_poll: as_ns(site.longest_poll),
         slow_polls: site.slow_polls,
         retained_bytes: site.retained_bytes,
         retained_error_bytes: site.retained_error_bytes,
@@ -76,12 +78,7 @@ pub(in super::super) fn site_to_wire(site: &Site) -> proto::Site {
 }
 
 pub(in super::super) fn site_from_wire(site: &proto::Site) -> Result<Site, Malformed> {
-    let points = |trend: &Option<proto::Trend>| {
-        trend
-            .as_ref()
-            .map_or_else(Vec::new, |trend| trend.points.clone())
-    };
-    let live = points(&site.history).into_iter();
+    let live = points(site.history.as_ref()).iter().copied();
     Ok(Site {
         id: SiteId(site.id),
         location: location_from_wire(site.location.as_ref())?,
@@ -98,7 +95,7 @@ pub(in super::super) fn site_from_wire(site: &proto::Site) -> Result<Site, Malfo
         finished_retaining: site.finished_retaining,
         zombies: site.zombies,
         retained_growth: site.retained_growth,
-        retained_history: points(&site.retained_history),
+        retained_history: points(site.retained_history.as_ref()).to_vec(),
         history: live
             .map(|live| u32::try_from(live).unwrap_or(u32::MAX))
             .collect(),

@@ -1,27 +1,27 @@
 use std::time::Duration;
 
+use super::super::Malformed;
 use super::super::proto;
-use super::super::{Malformed, nanos};
 use super::site::{finding_site_from_wire, finding_site_to_wire};
 use crate::snapshot::{
     CodeLine, LatencyBucket, Origin, RunningStall, RuntimeId, StackFrame, StallCause,
-    StallEvidence, StallKind, StallStack, StallingSite, TaskId,
+    StallEvidence, StallKind, StallStack, StallingSite, TaskId, as_ns,
 };
 
 pub(super) fn stall_to_wire(stall: &StallEvidence, taken_at: Duration) -> proto::StallEvidence {
     proto::StallEvidence {
-        threshold: nanos(stall.threshold),
+        threshold: as_ns(stall.threshold),
         cause: kind_to_wire(stall.cause.kind).into(),
         syscall: stall.cause.syscall.clone(),
         line: stall.line.as_ref().map(line_to_wire),
         stalls: stall.stalls,
-        total: nanos(stall.total),
-        worst: nanos(stall.worst),
+        total: as_ns(stall.total),
+        worst: as_ns(stall.worst),
         durations: stall
             .durations
             .iter()
             .map(|bucket| proto::LatencyBucket {
-                upper: nanos(bucket.upper),
+                upper: as_ns(bucket.upper),
                 count: bucket.count,
             })
             .collect(),
@@ -82,7 +82,7 @@ fn running_to_wire(running: &RunningStall, taken_at: Duration) -> proto::Running
         task: running.task.map(|task| task.0),
         runtime: running.runtime.0,
         worker: running.worker,
-        since: nanos(taken_at.saturating_sub(running.running_for)),
+        since: as_ns(taken_at.saturating_sub(running.running_for)),
         target: running.target.clone(),
         spans: running.spans.clone(),
     }
@@ -119,7 +119,7 @@ fn site_from_wire(site: &proto::StallingSite) -> Result<StallingSite, Malformed>
 fn stack_to_wire(stack: &StallStack) -> proto::StallStack {
     proto::StallStack {
         samples: stack.samples,
-        held: nanos(stack.held),
+        held: as_ns(stack.held),
         frames: stack.frames.iter().map(frame_to_wire).collect(),
         blamed: stack.blamed.map(|at| at as u64),
         truncated: stack.truncated,

@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use super::super::proto;
 use super::super::table::Row;
-use super::super::{nanos, some_duration, some_nanos};
-use crate::snapshot::{Parent, RuntimeId, SiteId, Task, TaskId, TaskState};
+use super::super::{some_duration, some_nanos};
+use crate::snapshot::{Parent, RuntimeId, SiteId, Task, TaskId, TaskState, as_ns};
 
 impl Row for proto::Task {
     type Key = u64;
@@ -27,14 +27,14 @@ pub(in super::super) fn task_to_wire(task: &Task, taken_at: Duration) -> proto::
             site: parent.site.map(|site| site.0),
             finished: parent.finished,
         }),
-        spawned_at: nanos(task.spawned_at),
+        spawned_at: as_ns(task.spawned_at),
         polls: task.polls,
-        busy: nanos(task.busy),
-        longest_poll: nanos(task.longest_poll),
+        busy: as_ns(task.busy),
+        longest_poll: as_ns(task.longest_poll),
         last_poll_started: some_nanos(task.last_poll_started),
         last_poll_ended: some_nanos(task.last_poll_ended),
         running,
-        since: nanos(taken_at.saturating_sub(since)),
+        since: as_ns(taken_at.saturating_sub(since)),
         retained_bytes: task.retained_bytes,
         allocated_bytes: task.allocated_bytes,
         peak_bytes: task.peak_bytes,

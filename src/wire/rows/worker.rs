@@ -1,10 +1,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::super::Malformed;
 use super::super::proto;
 use super::super::table::Row;
-use super::super::{Malformed, nanos};
-use crate::snapshot::{CurrentPoll, LatencyBucket, PollLatency, RuntimeId, SiteId, TaskId, Worker};
+use crate::snapshot::{
+    CurrentPoll, LatencyBucket, PollLatency, RuntimeId, SiteId, TaskId, Worker, as_ns,
+};
 
 impl Row for proto::Worker {
     /// Its runtime and its index.
@@ -53,23 +55,23 @@ pub(in super::super) fn worker_to_wire(worker: &Worker, taken_at: Duration) -> p
         thread_name: worker.thread_name.clone(),
         tid: worker.tid,
         polls: worker.polls,
-        busy: nanos(worker.busy),
+        busy: as_ns(worker.busy),
         current: worker.current.map(|poll| proto::CurrentPoll {
             task: poll.task.0,
             site: poll.site.0,
-            since: nanos(taken_at.saturating_sub(poll.running_for)),
+            since: as_ns(taken_at.saturating_sub(poll.running_for)),
         }),
-        p50: nanos(latency.p50),
-        p90: nanos(latency.p90),
-        p99: nanos(latency.p99),
-        p999: nanos(latency.p999),
-        max: nanos(latency.max),
+        p50: as_ns(latency.p50),
+        p90: as_ns(latency.p90),
+        p99: as_ns(latency.p99),
+        p999: as_ns(latency.p999),
+        max: as_ns(latency.max),
         decades: latency.decades.to_vec(),
         buckets: latency
             .buckets
             .iter()
             .map(|bucket| proto::LatencyBucket {
-                upper: nanos(bucket.upper),
+                upper: as_ns(bucket.upper),
                 count: bucket.count,
             })
             .collect(),

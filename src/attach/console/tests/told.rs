@@ -1,7 +1,7 @@
 //! Updates as console-subscriber sends them.
 
 use super::*;
-use crate::attach::console::past::KEPT;
+use crate::engine::history::KEPT;
 use crate::snapshot::{SiteId, TaskState};
 
 #[test]
