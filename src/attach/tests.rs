@@ -16,6 +16,16 @@ fn server(change: impl FnOnce(&mut Settings)) -> Server {
     Server::start(&settings).unwrap()
 }
 
+/// Waits until something holds; looks every so often.
+#[track_caller]
+fn until(every: Duration, holds: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < 3 * LONG, "it never came about");
+        std::thread::sleep(every);
+    }
+}
+
 fn error(address: &Address, options: Options) -> String {
     connect(address, options).unwrap_err().to_string()
 }
@@ -33,9 +43,7 @@ fn pictures_come_until_the_server_goes_and_again_when_it_is_back() {
     assert_eq!(process.link(), Link::Up);
 
     drop(first);
-    while process.link() == Link::Up {
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    until(Duration::from_millis(10), || process.link() != Link::Up);
     let Link::Down { why, .. } = process.link() else {
         panic!("it is down");
     };
@@ -182,14 +190,17 @@ fn a_thousand_connections_do_not_keep_the_next_one_out() {
     assert!(known.next(LONG).is_some());
     drop(held);
     // Who says nothing holds no place, and leaves the door after a while.
-    while let Err(refused) = connect(&address, Options::default()) {
+    until(Duration::from_millis(100), || {
+        let Err(refused) = connect(&address, Options::default()) else {
+            return true;
+        };
         let refused = refused.to_string();
         let told = refused.ends_with(expected) || refused.contains("has no place left");
         assert!(told, "{refused}");
-        std::thread::sleep(Duration::from_millis(100));
-    }
+        false
+    });
     drop(flood);
-    while connect(&address, Options::default()).is_err() {
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    until(Duration::from_millis(10), || {
+        connect(&address, Options::default()).is_ok()
+    });
 }

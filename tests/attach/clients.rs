@@ -10,8 +10,7 @@ use tokio_plumber::attach::{self, Link, Options};
 use tokio_plumber::serve;
 use tokio_plumber::snapshot::TaskSelection;
 
-use crate::PATIENCE;
-use crate::common::eventually;
+use crate::common::{PATIENCE, eventually, until};
 use crate::leftovers::{Has, bytes};
 
 /// Says which part this process plays, and for whom.
@@ -184,14 +183,10 @@ fn a_server_that_is_killed_is_said_to_be_gone() {
     let pid = process.next(PATIENCE).unwrap().process.pid;
     assert_eq!(pid, other.child.id());
     other.signal(Signal::KILL);
-    let start = Instant::now();
-    let why = loop {
-        if let Link::Down { why, .. } = process.link() {
-            break why;
-        }
-        assert!(start.elapsed() < PATIENCE, "it is said to be up");
-        thread::sleep(Duration::from_millis(5));
-    };
+    let why = until("the loss of the connection", || match process.link() {
+        Link::Down { why, .. } => Some(why),
+        _ => None,
+    });
     assert!(why.contains(&address.to_string()), "{why}");
     assert_eq!(process.latest().process.pid, pid);
 }
@@ -203,14 +198,8 @@ fn a_server_that_is_stopped_is_said_to_be_silent() {
     let (other, address) = other_server();
     let process = attach::connect(&address, Options::default()).unwrap();
     other.signal(Signal::STOP);
-    let start = Instant::now();
-    while process.link() == Link::Up {
-        assert!(start.elapsed() < PATIENCE, "it is said to be up");
-        thread::sleep(Duration::from_millis(5));
-    }
+    let is_up = |up: bool| (up == (process.link() == Link::Up)).then_some(());
+    until("the loss of the connection", || is_up(false));
     other.signal(Signal::CONT);
-    while process.link() != Link::Up {
-        assert!(start.elapsed() < PATIENCE, "it is said to be down");
-        thread::sleep(Duration::from_millis(5));
-    }
+    until("the connection", || is_up(true));
 }

@@ -5,7 +5,7 @@ use std::sync::mpsc;
 use tokio_plumber::attach::{self, Options};
 use tokio_plumber::snapshot::Lint;
 
-use crate::PATIENCE;
+use crate::common::PATIENCE;
 
 #[test]
 fn it_answers_while_every_worker_is_frozen() {

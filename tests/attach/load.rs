@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio_plumber::attach::{self, Attached, Options};
 use tokio_plumber::snapshot::TaskSelection;
 
-use crate::PATIENCE;
+use crate::common::PATIENCE;
 use crate::leftovers::bytes;
 
 const LIVE: usize = 200_000;

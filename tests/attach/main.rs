@@ -13,16 +13,12 @@ mod load;
 mod quiet;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use tokio_plumber::runtime::{Builder, Runtime};
 use tokio_plumber::serve::{Server, Settings};
 
 #[global_allocator]
 static ALLOC: tokio_plumber::Alloc = tokio_plumber::Alloc::system();
-
-/// Longer than any machine needs; reached only when a test fails.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 fn my_turn() -> MutexGuard<'static, ()> {
     static TURNS: Mutex<()> = Mutex::new(());

@@ -8,7 +8,7 @@ use tokio_plumber::attach::{self, Options};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
-use crate::PATIENCE;
+use crate::common::PATIENCE;
 
 /// Notes which threads call it.
 struct Callers(&'static Mutex<Vec<String>>);

@@ -28,6 +28,19 @@ pub(crate) fn eventually<R>(
     }
 }
 
+/// Waits until something else than a snapshot is as wanted.
+#[track_caller]
+pub(crate) fn until<R>(what: &str, mut wanted: impl FnMut() -> Option<R>) -> R {
+    let start = Instant::now();
+    loop {
+        if let Some(result) = wanted() {
+            return result;
+        }
+        assert!(start.elapsed() < PATIENCE, "{what} never came");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
 /// The newest runtime of that name.
 pub(crate) fn runtime(snapshot: &Snapshot, name: &str) -> Option<Runtime> {
     snapshot

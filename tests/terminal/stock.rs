@@ -120,7 +120,10 @@ fn it_shows_what_there_is() {
     console.shows("their lines", |screen| line(screen) == 4);
     // The one warning that is true, and no other.
     let warning = "1 tasks have never yielded";
-    console.shows("a warning", |screen| screen.contains(warning));
+    // Drawn whole: above the tasks, and beside the one it is about.
+    console.shows("a warning", |screen| {
+        screen.contains(warning) && screen.matches('⚠').count() >= 2
+    });
     let contents = console.contents();
     assert!(contents.contains("CONNECTED"), "{contents}");
     assert_eq!(contents.matches('⚠').count(), 2, "{contents}");

@@ -1,6 +1,6 @@
 //! `plumber check`.
 
-use std::io::{IsTerminal, Write, stderr};
+use std::io::{IsTerminal, stderr};
 use std::time::{Duration, Instant};
 
 use tokio_plumber::check::{Judge, Limit, Outcome, SHORTEST_WATCH, Verdict};
@@ -11,7 +11,7 @@ use crate::cli::{Check, Global, VerdictFormat};
 use crate::exit::{CANNOT_ATTACH, CLEAN, FINDINGS, Failure, INTERRUPTED, TERMINATED};
 use crate::interrupt::Interrupt;
 use crate::junit;
-use crate::output::Output;
+use crate::output::{Output, complain};
 use crate::progress::Progress;
 use crate::remote::{Connect, Remote};
 use crate::settings::{CheckPlan, Sources};
@@ -44,11 +44,9 @@ pub(crate) fn run(
     let watched = watch.run(judge, &mut Progress::new(&mut out, terminal));
     if let Some(left) = watched.cut_short {
         let left = duration(left);
-        // Whoever has closed standard error does not want to know.
-        let _told = writeln!(
-            out,
+        complain(&format!(
             "the watch was cut short: the last {left} were not seen"
-        );
+        ));
     }
     output.write(&written(&watched.verdict, plan.format)?)?;
     Ok(code(&watched, interrupt.terminated()))

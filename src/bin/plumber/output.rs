@@ -120,7 +120,7 @@ pub(crate) fn visible(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Says on standard error what is wrong. Whoever has closed it does not want to know.
+/// Says something on standard error. Whoever has closed it does not want to know.
 pub(crate) fn complain(what: &impl Display) {
     let _told = writeln!(io::stderr(), "{}", visible(&what.to_string()));
 }

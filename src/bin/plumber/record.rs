@@ -11,14 +11,11 @@ use tokio_plumber::snapshot::TaskSelection;
 use crate::cli::{Global, Record};
 use crate::exit::{CLEAN, Failure};
 use crate::interrupt::Interrupt;
-use crate::output::{New, visible};
+use crate::output::{New, complain};
 use crate::progress::{Progress, about};
-use crate::remote::{Connect, Link, Remote, Target};
+use crate::remote::{Connect, LOOK_AROUND, Link, Remote, Target};
 use crate::replay;
 use crate::settings::Sources;
-
-/// How long to wait for a picture before looking around.
-const LOOK_AROUND: Duration = Duration::from_millis(200);
 
 pub(crate) fn run(
     args: &Record,
@@ -46,11 +43,11 @@ pub(crate) fn run(
     let mut out = stderr();
     let terminal = out.is_terminal();
     let ended = recording.run(&mut recorder, &mut Progress::new(&mut out, terminal));
-    // Whoever has closed standard error does not want to know.
-    let _told = writeln!(out, "{name}: {}", summary(&recorder));
+    complain(&format!("{name}: {}", summary(&recorder)));
     if let Link::Down { why, .. } = remote.link() {
-        let why = visible(&why);
-        let _told = writeln!(out, "{name}: it ends where the connection was lost: {why}");
+        complain(&format!(
+            "{name}: it ends where the connection was lost: {why}"
+        ));
     }
     ended.map_err(failed)?;
     if let (Some(log), Some(path)) = (log, &args.hdr_log) {

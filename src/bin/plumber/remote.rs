@@ -10,6 +10,9 @@ use tokio_plumber::snapshot::{Snapshot, TaskSelection};
 
 use crate::exit::Failure;
 
+/// How long to wait for a picture before looking around: ctrl-c is heard within it.
+pub(crate) const LOOK_AROUND: Duration = Duration::from_millis(200);
+
 /// What is attached to. One implementation talks to a process, another is made for tests.
 pub(crate) trait Remote: Send + Sync {
     /// The newest picture.

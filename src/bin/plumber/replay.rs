@@ -1,7 +1,7 @@
 //! `plumber replay`.
 
 use std::fs::File;
-use std::io::{BufWriter, Write, stderr};
+use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use tokio_plumber::report;
 use crate::attach::{options, shown};
 use crate::cli::{Global, Replay};
 use crate::exit::{CLEAN, Failure};
-use crate::output::{self, New};
+use crate::output::{self, New, complain};
 
 /// The length of an interval in the log.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -61,14 +61,14 @@ pub(crate) fn write_log(mut recording: Recording, log: New, path: &Path) -> Resu
     let intervals = plural(logged.intervals, "interval", "intervals");
     let polls = plural(logged.polls, "poll", "polls");
     let of = duration(recording.length());
-    let _told = writeln!(stderr(), "{name}: {polls} in {intervals} of {of}");
+    complain(&format!("{name}: {polls} in {intervals} of {of}"));
     Ok(())
 }
 
 /// What is not shown, on standard error.
 fn tell_damage(recording: &Recording, path: &Path) {
     if let Some(damage) = recording.damage() {
-        let _told = writeln!(stderr(), "{}: the recording is {damage}", path.display());
+        complain(&format!("{}: the recording is {damage}", path.display()));
     }
 }
 

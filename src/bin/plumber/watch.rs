@@ -6,10 +6,7 @@ use tokio_plumber::check::{Judge, Verdict};
 use tokio_plumber::format::{duration, plural};
 
 use crate::progress::{Progress, about};
-use crate::remote::{Link, Remote};
-
-/// How long to wait for a picture before looking around: ctrl-c is heard within it.
-const LOOK_AROUND: Duration = Duration::from_millis(200);
+use crate::remote::{LOOK_AROUND, Link, Remote};
 
 /// A process that shows no picture for so long is not seen, connection or not; with long
 /// intervals, for three of them.
