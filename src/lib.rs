@@ -125,6 +125,8 @@ pub mod format;
 mod heap;
 #[cfg(feature = "heap-profile")]
 pub mod heap_profile;
+#[cfg(feature = "leaktest")]
+pub mod leaktest;
 mod lockfree;
 mod probe;
 #[cfg(feature = "attach")]

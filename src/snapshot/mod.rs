@@ -532,7 +532,7 @@ pub(crate) fn ns<S: serde::Serializer>(
 
 // `serialize_with` hands over a reference.
 #[allow(clippy::ref_option)]
-fn some_ns<S: serde::Serializer>(
+pub(crate) fn some_ns<S: serde::Serializer>(
     duration: &Option<Duration>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {

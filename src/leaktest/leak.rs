@@ -1,0 +1,188 @@
+//! What a leak test found: owned facts, made once, read by text, JSON and annotations.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::snapshot::{Location, NotMeasured, StallEvidence, TaskId, ns, some_ns};
+
+/// Version of the report's shape, as written into `target/plumber/*.json`.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// What one test, or one scope of it, left behind.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct LeakReport {
+    /// The shape of this report, [`FORMAT_VERSION`].
+    pub version: u32,
+    /// The test's path, such as `upload::leaves_nothing`.
+    pub test: String,
+    /// The scope or the growth that this is about; `None` for the test as a whole.
+    pub part: Option<String>,
+    /// Where the test is.
+    pub location: Option<Location>,
+    /// What it comes to.
+    pub outcome: Outcome,
+    /// What is over its budget, by kind and signature.
+    pub leaks: Vec<Leak>,
+    /// What would be over it and is allowed, by signature.
+    pub allowed: Vec<Allowed>,
+    /// How long tasks were given to end after the body, at most.
+    #[serde(rename = "settle_ns", serialize_with = "ns")]
+    pub settle: Duration,
+    /// How long they took, or were waited for.
+    #[serde(rename = "settled_after_ns", serialize_with = "ns")]
+    pub settled_after: Duration,
+    /// What could not be looked at, and why.
+    pub not_measured: Vec<NotMeasured>,
+}
+
+/// What a leak test comes to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "name")]
+#[non_exhaustive]
+pub enum Outcome {
+    /// Nothing is over its budget.
+    Clean,
+    /// Something is.
+    Leaks,
+    /// Nothing was judged, since a leak that was planted was not seen.
+    Inactive {
+        /// What was not seen, and what would help.
+        why: String,
+    },
+}
+
+/// What is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum LeakKind {
+    /// Tasks that the test spawned and that have not ended.
+    PendingTask,
+    /// Tasks that have ended and are not freed.
+    ZombieTask,
+    /// A line that held up the event loop for too long.
+    StalledPoll,
+    /// Bytes that the test's tasks allocated and that are not freed.
+    RetainedBytes,
+    /// Live tasks of a spawn site that grew in each round.
+    GrowingTasks,
+    /// Zombies of a spawn site that grew in each round.
+    GrowingZombies,
+    /// Retained bytes that grew in each round.
+    GrowingBytes,
+}
+
+impl LeakKind {
+    /// Its stable name, such as `pending_task`; a signature begins with it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::PendingTask => "pending_task",
+            Self::ZombieTask => "zombie_task",
+            Self::StalledPoll => "stalled_poll",
+            Self::RetainedBytes => "retained_bytes",
+            Self::GrowingTasks => "growing_tasks",
+            Self::GrowingZombies => "growing_zombies",
+            Self::GrowingBytes => "growing_bytes",
+        }
+    }
+}
+
+impl fmt::Display for LeakKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// All that is wrong in one way at one place.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Leak {
+    /// In which way.
+    pub kind: LeakKind,
+    /// What tells it apart from others and stays the same when lines move:
+    /// `pending_task src/upload.rs in upload::start`.
+    pub signature: String,
+    /// The spawn site, or the line that stalls; `None` where that is not known.
+    pub location: Option<Location>,
+    /// The function that the location is in, where debug information tells.
+    pub function: Option<String>,
+    /// How much there is: tasks, zombies, stalls or bytes, as the kind has it; of growth,
+    /// the median of a round.
+    pub measured: u64,
+    /// How much of it the test's budget allows, of this kind and in all places together.
+    pub budget: u64,
+    /// Bytes that these tasks retain; `None` where nothing counts them.
+    pub retained_bytes: Option<u64>,
+    /// How it grew, where that was looked at.
+    pub growth: Option<Growth>,
+    /// Some of the tasks, the oldest first.
+    pub tasks: Vec<LeakedTask>,
+    /// What held up the loop.
+    pub stall: Option<StallEvidence>,
+}
+
+/// How something grew from round to round.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Growth {
+    /// How much there was after each round, beginning with the last of the warm-up.
+    pub after_rounds: Vec<u64>,
+    /// The median growth of a round.
+    pub per_round: u64,
+}
+
+/// A task that should not be there.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct LeakedTask {
+    /// Tokio's id.
+    pub id: TaskId,
+    /// The name that it was given, if any.
+    pub name: Option<String>,
+    /// Who spawned it, and who spawned that, the nearest first. Empty where the test's body
+    /// did.
+    pub parents: Vec<Ancestor>,
+    /// Finished polls.
+    pub polls: u64,
+    /// It is being polled, for so long.
+    #[serde(rename = "running_for_ns", serialize_with = "some_ns")]
+    pub running_for: Option<Duration>,
+    /// How long ago its last poll ended; `None` if it was never polled.
+    #[serde(rename = "last_polled_ns", serialize_with = "some_ns")]
+    pub last_polled: Option<Duration>,
+    /// How long ago it ended, if it has.
+    #[serde(rename = "finished_ns", serialize_with = "some_ns")]
+    pub finished: Option<Duration>,
+    /// Bytes that it retains; `None` where nothing counts them.
+    pub retained_bytes: Option<u64>,
+}
+
+/// A task in a chain of parents.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Ancestor {
+    /// Tokio's id.
+    pub id: TaskId,
+    /// Where it was spawned; `None` when the probe did not see that (a blocking task, or
+    /// one of a `LocalSet`).
+    pub location: Option<Location>,
+    /// Whether it has finished; `None` when the probe did not see it spawn.
+    pub finished: Option<bool>,
+}
+
+/// A leak that is not held against the test.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Allowed {
+    /// The leak's signature.
+    pub signature: String,
+    /// How much there is of it.
+    pub measured: u64,
+    /// Where it is allowed: `ignore("src/pool.rs")`, `plumber.toml:12`.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+}
