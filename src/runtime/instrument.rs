@@ -136,7 +136,7 @@ pub(super) fn install(
     #[cfg(feature = "attach")]
     crate::serve::start_with_runtime(&config.serve);
     if config.stall_threshold.is_some() {
-        stall::start(engine::stalls_anew);
+        stall::start(engine::stalls_anew, stall::Warming::AtStart);
     }
     Some(recorder)
 }

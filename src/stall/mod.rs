@@ -33,6 +33,7 @@ use std::time::Duration;
 use crate::probe::sched;
 
 pub(crate) use book::Entry;
+pub(crate) use naming::Warming;
 
 use book::{Book, Draft};
 
@@ -93,8 +94,8 @@ pub(crate) fn own_time() -> Duration {
 }
 
 /// Starts our threads, once, and tells them of a new runtime. `news` is called when a
-/// line stalls that did not before.
-pub(crate) fn start(news: fn()) {
+/// line stalls that did not before. How to warm up is the first runtime's to say.
+pub(crate) fn start(news: fn(), warming: Warming) {
     static STARTED: OnceLock<bool> = OnceLock::new();
     let started = *STARTED.get_or_init(|| {
         let (names, taken) = mpsc::sync_channel(naming::WAITING);
@@ -104,7 +105,7 @@ pub(crate) fn start(news: fn()) {
         };
         spawn(
             "plumber-names",
-            Box::new(move || watched_over(|| naming::run(&taken, news))),
+            Box::new(move || watched_over(|| naming::run(&taken, news, warming))),
         ) && spawn(
             "plumber-stalls",
             Box::new(move || watched_over(|| watchdog::run(&names))),

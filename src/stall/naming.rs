@@ -40,13 +40,25 @@ pub(super) enum Doing {
     Wakes,
 }
 
+/// When the program's debug information is read: the first look-up takes much longer than
+/// all others, up to a second of processor time where nothing is optimized.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Warming {
+    /// At once, so that no stall waits for its line. For what runs long.
+    AtStart,
+    /// With the first stall, which waits. For what most often ends without one: a test.
+    #[allow(dead_code)] // Leak tests are a feature.
+    AtFirstStall,
+}
+
 /// The thread: never returns, and ends with the process. Calls `news` when there is a
 /// signature that was not there before.
-pub(super) fn run(taken: &Receiver<Taken>, news: fn()) {
+pub(super) fn run(taken: &Receiver<Taken>, news: fn(), warming: Warming) {
     heap::set_base(heap::Base::Plumber);
     let mut symbols = Symbols::new();
-    // The first look-up takes much longer than all others.
-    let _ = panic::catch_unwind(AssertUnwindSafe(|| symbols.warm()));
+    if warming == Warming::AtStart {
+        let _ = panic::catch_unwind(AssertUnwindSafe(|| symbols.warm()));
+    }
     note_own_time(Own::Naming);
     for taken in taken {
         let (id, by_task) = (taken.stall, taken.by_task);
