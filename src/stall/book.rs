@@ -2,19 +2,21 @@
 //! cause.
 //!
 //! A stall that goes on is kept with its samples; of one that is over, only what adds to
-//! its [`Record`] is kept. It belongs where most of its time was seen.
+//! its [record](Records) is kept. It belongs where most of its time was seen. Of a runtime
+//! that is [followed](super::followed) there are records of its own, too.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::followed::{self, Follow};
 use super::judge::{Hold, StallId};
-use super::record::{Record, Total};
+use super::record::Total;
+use super::records::{Draft, Records};
 use crate::probe::sites;
 use crate::snapshot::{
-    CodeLine, RunningStall, RuntimeId, SiteId, StackFrame, StallCause, StallEvidence, StallKind,
-    TaskId,
+    CodeLine, RunningStall, RuntimeId, SiteId, StackFrame, StallCause, StallKind, TaskId,
 };
 
 /// Signatures that are told apart. With more, those go whose stalls took least.
@@ -25,15 +27,11 @@ const SIGNATURES: usize = 256;
 const UNTOLD: u32 = 4;
 
 /// See the [module](self).
-#[derive(Default)]
 pub(super) struct Book {
     stalls: BTreeMap<StallId, Stall>,
-    records: HashMap<Signature, Record>,
-    /// Places that are in use by a record.
-    places: HashSet<String>,
-    /// Records that there were.
-    numbers: u64,
-    forgotten: u64,
+    records: Records,
+    /// Runtimes that are followed, by who does.
+    followed: BTreeMap<followed::Id, Follow>,
 }
 
 /// What tells stalls apart.
@@ -87,29 +85,35 @@ pub(super) struct Stack {
 }
 
 /// A stall that goes on, or whose last sample has not come yet.
-struct Stall {
-    facts: Facts,
-    seen_at: Duration,
+pub(super) struct Stall {
+    pub(super) facts: Facts,
+    pub(super) seen_at: Duration,
     /// Samples that are still to come.
     awaited: u32,
     /// How often it was looked at, or should have been.
     looks: u32,
     samples: Vec<Sample>,
-    ended: Option<Duration>,
+    pub(super) ended: Option<Duration>,
 }
 
-/// A signature as findings tell of it.
-pub(crate) struct Entry {
-    /// Names it for as long as the process lives.
-    pub(crate) number: u64,
-    pub(crate) place: String,
-    pub(crate) first_seen: Duration,
-    pub(crate) last_seen: Duration,
-    pub(crate) evidence: StallEvidence,
+impl Default for Book {
+    fn default() -> Self {
+        Self {
+            stalls: BTreeMap::new(),
+            records: Records::new(SIGNATURES, |total| total.took),
+            followed: BTreeMap::new(),
+        }
+    }
 }
 
 impl Book {
     pub(super) fn begins(&mut self, id: StallId, facts: Facts, now: Duration) {
+        let task = facts.hold.whose.map(|(task, _)| task);
+        let mut follows = self.followed.values_mut();
+        if task.is_some_and(|task| follows.any(|follow| follow.expects(task, id))) {
+            // Nothing else is to be known of it.
+            return;
+        }
         let stall = Stall {
             facts,
             seen_at: now,
@@ -121,11 +125,10 @@ impl Book {
         self.stalls.insert(id, stall);
     }
 
-    /// A sample will come, or not be [taken](Self::missed).
-    pub(super) fn awaits(&mut self, id: StallId) {
-        if let Some(stall) = self.stalls.get_mut(&id) {
-            stall.awaited += 1;
-        }
+    /// A sample will come, or not be [taken](Self::missed); `false` if none is wanted.
+    pub(super) fn awaits(&mut self, id: StallId) -> bool {
+        let stall = self.stalls.get_mut(&id);
+        stall.map(|stall| stall.awaited += 1).is_some()
     }
 
     /// A sample that was awaited does not come.
@@ -143,7 +146,8 @@ impl Book {
             // So its place is known, and does not change later on.
             let (signature, at) = (stall.signature(), stall.blamed());
             let settled = stall.is_settled(&signature.place);
-            self.record(signature, at).settled |= settled;
+            let in_use = self.stalls.values();
+            self.records.record(signature, at, in_use).settled |= settled;
         }
         self.settle(id);
     }
@@ -160,6 +164,9 @@ impl Book {
             stall.ended = Some(took);
             stall.seen_at = now;
         }
+        for follow in self.followed.values_mut() {
+            follow.ends(id, took);
+        }
         self.settle(id);
     }
 
@@ -169,49 +176,49 @@ impl Book {
 
     /// How many signatures there have been.
     pub(super) fn signatures(&self) -> u64 {
-        self.numbers
+        self.records.numbers()
     }
 
     /// Stalls whose signature was forgotten, because there were too many.
     pub(super) fn forgotten(&self) -> u64 {
-        self.forgotten
+        self.records.forgotten()
     }
 
     /// All that stalls or has stalled, as of `now`.
     pub(super) fn drafts(&self, now: Duration) -> Vec<Draft> {
-        let mut running: HashMap<Signature, Vec<&Stall>> = HashMap::new();
-        for stall in self.stalls.values() {
-            running.entry(stall.signature()).or_default().push(stall);
-        }
-        // Of some nothing is booked yet.
-        let unbooked = running
-            .keys()
-            .filter(|signature| !self.records.contains_key(signature))
-            .map(|signature| (signature, Record::new(0, self.free_place(signature, None))));
-        let unbooked: Vec<_> = unbooked.collect();
-        let records = unbooked
-            .iter()
-            .map(|(signature, record)| (*signature, record));
-        self.records
-            .iter()
-            .chain(records)
-            .map(|(signature, record)| {
-                let running = running.get(signature).map_or(&[][..], Vec::as_slice);
-                Draft::new(signature, record, running, now)
-            })
-            .filter(|draft| draft.sum.total.stalls > 0)
-            .collect()
+        self.records.drafts(self.stalls.values(), now)
     }
 
     /// The numbers of records with stalls, one of which had all its samples at some time.
     pub(super) fn settled(&self) -> Vec<u64> {
-        let running = self.stalls.values();
-        let running: HashSet<Signature> = running.map(Stall::signature).collect();
-        let is_there = |(signature, record): &(&Signature, &Record)| {
-            record.settled && (record.total.stalls > 0 || running.contains(signature))
-        };
-        let settled = self.records.iter().filter(is_there);
-        settled.map(|(_, record)| record.number).collect()
+        let running = self.stalls.values().map(Stall::signature).collect();
+        self.records.settled(&running)
+    }
+
+    /// From now on there are records of this runtime alone, until it is let go.
+    pub(super) fn follow(&mut self, runtime: RuntimeId) -> followed::Id {
+        let last = self.followed.last_key_value();
+        let id = last.map_or_else(followed::Id::default, |(last, _)| last.next());
+        self.followed.insert(id, Follow::new(runtime));
+        id
+    }
+
+    pub(super) fn let_go(&mut self, id: followed::Id) {
+        self.followed.remove(&id);
+    }
+
+    pub(super) fn followed(&self, id: followed::Id) -> Option<&Follow> {
+        self.followed.get(&id)
+    }
+
+    pub(super) fn followed_mut(&mut self, id: followed::Id) -> Option<&mut Follow> {
+        self.followed.get_mut(&id)
+    }
+
+    /// Stalls of a runtime that go on, or whose last sample has not come yet.
+    pub(super) fn stalls_of(&self, runtime: RuntimeId) -> impl Iterator<Item = &Stall> {
+        let stalls = self.stalls.values();
+        stalls.filter(move |stall| stall.facts.runtime == runtime)
     }
 
     /// Books a stall that is over, once nothing more will be known of it.
@@ -223,94 +230,10 @@ impl Book {
         let Some(stall) = self.stalls.remove(&id) else {
             return;
         };
-        let total = stall.total(stall.seen_at);
-        let record = self.record(stall.signature(), stall.blamed());
-        record.settled = true;
-        record.add(&stall.facts, &total, stall.held(), stall.ended);
-    }
-
-    /// The record of a signature; a new one is about the line `at`.
-    fn record(&mut self, signature: Signature, at: Option<CodeLine>) -> &mut Record {
-        if !self.records.contains_key(&signature) {
-            if self.records.len() >= SIGNATURES {
-                self.forget();
-            }
-            self.numbers += 1;
-            let place = self.free_place(&signature, at);
-            self.places.insert(place.clone());
-            let record = Record::new(self.numbers, place);
-            self.records.insert(signature.clone(), record);
+        for follow in self.followed.values_mut() {
+            follow.add(&stall);
         }
-        self.records.entry(signature).or_default()
-    }
-
-    /// A place that no record has: the line `at`, if there is one.
-    fn free_place(&self, signature: &Signature, at: Option<CodeLine>) -> String {
-        let at = at.map_or_else(|| signature.place.to_string(), |at| at.to_string());
-        let kind = signature.cause.kind.name();
-        let more = (2..).map(|nth| format!("{at} ({kind} {nth})"));
-        let mut names = [at.clone(), format!("{at} ({kind})")]
-            .into_iter()
-            .chain(more);
-        names.find(|name| !self.places.contains(name)).unwrap_or(at)
-    }
-
-    /// Makes room for a new signature.
-    fn forget(&mut self) {
-        let in_use: HashSet<Signature> = self.stalls.values().map(Stall::signature).collect();
-        let least = self
-            .records
-            .iter()
-            .filter(|(signature, _)| !in_use.contains(signature))
-            .min_by_key(|(_, record)| (record.total.took, record.number))
-            .map(|(signature, _)| signature.clone());
-        if let Some(record) = least.and_then(|least| self.records.remove(&least)) {
-            self.places.remove(&record.place);
-            self.forgotten += record.total.stalls;
-        }
-    }
-}
-
-/// What there is to tell of a signature. Made under a lock that the watchdog takes, and
-/// so without what takes long.
-pub(crate) struct Draft {
-    signature: Signature,
-    /// All its stalls, the running ones included.
-    sum: Record,
-    /// The oldest first.
-    running: Vec<RunningStall>,
-    now: Duration,
-}
-
-impl Draft {
-    fn new(signature: &Signature, record: &Record, running: &[&Stall], now: Duration) -> Self {
-        let mut sum = record.clone();
-        for stall in running {
-            sum.add(&stall.facts, &stall.total(now), stall.held(), stall.ended);
-        }
-        let mut running: Vec<_> = running.iter().filter_map(|it| it.running(now)).collect();
-        running.sort_by_key(|running| std::cmp::Reverse(running.running_for));
-        Self {
-            signature: signature.clone(),
-            sum,
-            running,
-            now,
-        }
-    }
-
-    pub(super) fn entry(self) -> Entry {
-        let ongoing = !self.running.is_empty();
-        let total = &self.sum.total;
-        Entry {
-            number: self.sum.number,
-            first_seen: total.first_seen,
-            last_seen: if ongoing { self.now } else { total.last_seen },
-            evidence: StallEvidence {
-                running: self.running,
-                ..self.sum.evidence(&self.signature)
-            },
-            place: self.sum.place,
-        }
+        self.records.add(&stall, self.stalls.values());
     }
 }
 
@@ -321,9 +244,16 @@ impl Stall {
         self.awaited == 0 && (is_told || self.looks >= UNTOLD || self.ended.is_some())
     }
 
+    /// Whether one of its samples has come, or none will. One that is over and had them
+    /// all is booked.
+    pub(super) fn is_named(&self) -> bool {
+        let is_unseen = self.awaited == 0 && self.looks >= UNTOLD;
+        self.ended.is_none() && (is_unseen || !self.samples.is_empty())
+    }
+
     /// Each sample, with the time that it stands for: since the sample before. What
     /// came after the last one belongs to that.
-    fn held(&self) -> Vec<(&Sample, Duration)> {
+    pub(super) fn held(&self) -> Vec<(&Sample, Duration)> {
         let mut held: Vec<_> = Vec::new();
         let mut before = Duration::ZERO;
         for sample in &self.samples {
@@ -337,7 +267,7 @@ impl Stall {
     }
 
     /// Where most of its time was seen.
-    fn signature(&self) -> Signature {
+    pub(super) fn signature(&self) -> Signature {
         let unseen = match self.facts.hold.whose {
             Some((_, site)) => Place::Site(site),
             None => Place::Runtime(self.facts.runtime),
@@ -370,12 +300,12 @@ impl Stall {
     }
 
     /// The line that the latest sample blames.
-    fn blamed(&self) -> Option<CodeLine> {
+    pub(super) fn blamed(&self) -> Option<CodeLine> {
         let frame = self.samples.last()?.blamed()?;
         Some(frame.line.clone())
     }
 
-    fn total(&self, now: Duration) -> Total {
+    pub(super) fn total(&self, now: Duration) -> Total {
         let took = self.ended.unwrap_or_else(|| self.age(now));
         Total {
             stalls: 1,
@@ -392,7 +322,7 @@ impl Stall {
         now.saturating_sub(self.facts.hold.since)
     }
 
-    fn running(&self, now: Duration) -> Option<RunningStall> {
+    pub(super) fn running(&self, now: Duration) -> Option<RunningStall> {
         let last = self.samples.last();
         self.ended.is_none().then(|| RunningStall {
             task: self.task(),
@@ -442,4 +372,4 @@ impl Sample {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -5,7 +5,7 @@
 //! machine kept waiting; of a stall, the [stack](capture) is read and what the system
 //! call is [about](cause). The other thread gives [names](naming) to the stack's
 //! addresses and enters it in the [`book`], by the line of the program's own that holds
-//! the worker.
+//! the worker. Those of one runtime can be [followed].
 //!
 //! What must not depend on what: nothing here knows the engine or a report.
 
@@ -16,12 +16,14 @@ mod account;
 mod book;
 mod capture;
 mod cause;
+mod followed;
 mod judge;
 mod limit;
 mod naming;
 #[cfg(target_os = "linux")]
 mod proc;
 mod record;
+mod records;
 mod watchdog;
 
 use std::panic::{self, AssertUnwindSafe};
@@ -32,16 +34,21 @@ use std::time::Duration;
 
 use crate::probe::sched;
 
-pub(crate) use book::Entry;
+#[allow(unused_imports)] // As in there.
+pub(crate) use followed::{Followed, follow};
 pub(crate) use naming::Warming;
+pub(crate) use records::Entry;
 
-use book::{Book, Draft};
+use book::Book;
+use records::Draft;
 
 /// What our threads tell the others.
 #[derive(Default)]
 struct Told {
     stalls: Book,
     condition: Condition,
+    /// When the watchdog looked last, and told all that it saw.
+    looked_at: Duration,
 }
 
 /// What is missing from the search for stalls.

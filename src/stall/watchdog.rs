@@ -63,7 +63,6 @@ pub(super) fn run(names: &SyncSender<Taken>) {
     let mut threads = OwnThreads {
         limiter: Limiter::new(),
     };
-    let mut unjudged = 0;
     let mut sampler = Sampler {
         capture: Capture::new(),
         asked: Vec::new(),
@@ -79,9 +78,10 @@ pub(super) fn run(names: &SyncSender<Taken>) {
             sampler.note(now, event);
         });
         sampler.collect();
-        if judge.unjudged() != unjudged {
-            unjudged = judge.unjudged();
-            told().condition.unjudged = unjudged;
+        {
+            let mut told = told();
+            told.condition.unjudged = judge.unjudged();
+            told.looked_at = now;
         }
         note_own_time(Own::Watchdog);
         let half = shortest.map_or(*LOOK.end(), |shortest| shortest / 2);
@@ -160,8 +160,10 @@ impl Sampler<'_> {
                         at: now,
                         mostly_asleep: spent.mostly_asleep,
                     };
-                    told().stalls.awaits(id);
-                    self.look(looked);
+                    let wanted = told().stalls.awaits(id);
+                    if wanted {
+                        self.look(looked);
+                    }
                 } else {
                     told().stalls.denied(id);
                 }

@@ -1,15 +1,18 @@
 //! Stalls by signature, driven by hand.
 
+use std::collections::HashSet;
+
 use proptest::prelude::*;
 
 use super::*;
-use crate::snapshot::Origin;
+use crate::snapshot::{Origin, StallEvidence};
+use crate::stall::records::Entry;
 
-const fn ms(ms: u64) -> Duration {
+pub(in crate::stall) const fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-fn facts(task: u64, site: u32, since: Duration) -> Facts {
+pub(in crate::stall) fn facts(task: u64, site: u32, since: Duration) -> Facts {
     Facts {
         hold: Hold {
             whose: Some((TaskId(task), SiteId(site))),
@@ -29,7 +32,7 @@ fn block_on(since: Duration) -> Facts {
     facts
 }
 
-fn line(function: &str, line: u32) -> CodeLine {
+pub(in crate::stall) fn line(function: &str, line: u32) -> CodeLine {
     CodeLine {
         function: function.to_owned(),
         file: Some("src/app.rs".to_owned()),
@@ -38,7 +41,7 @@ fn line(function: &str, line: u32) -> CodeLine {
 }
 
 /// A sample of a stack with one function of the program's own.
-fn sample(age: Duration, kind: StallKind, at: CodeLine) -> Sample {
+pub(in crate::stall) fn sample(age: Duration, kind: StallKind, at: CodeLine) -> Sample {
     let frame = |line, origin| StackFrame { line, origin };
     let stack = Stack {
         frames: vec![
