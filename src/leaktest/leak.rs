@@ -16,9 +16,12 @@ pub const FORMAT_VERSION: u32 = 1;
 pub struct LeakReport {
     /// The shape of this report, [`FORMAT_VERSION`].
     pub version: u32,
+    /// The test binary's name without the hash that cargo adds.
+    pub binary: String,
     /// The test's path, such as `upload::leaves_nothing`.
     pub test: String,
-    /// The scope or the growth that this is about; `None` for the test as a whole.
+    /// The scope or the growth that this is about, as a sentence names it: `scope upload`;
+    /// `None` for the test as a whole.
     pub part: Option<String>,
     /// Where the test is.
     pub location: Option<Location>,
@@ -36,6 +39,8 @@ pub struct LeakReport {
     pub settled_after: Duration,
     /// What could not be looked at, and why.
     pub not_measured: Vec<NotMeasured>,
+    /// What else is worth a sentence, such as an entry of the baseline that is not needed.
+    pub notes: Vec<String>,
 }
 
 /// What a leak test comes to.
@@ -49,8 +54,10 @@ pub enum Outcome {
     Leaks,
     /// Nothing was judged, since a leak that was planted was not seen.
     Inactive {
-        /// What was not seen, and what would help.
+        /// What was not seen, or what is missing.
         why: String,
+        /// What would help.
+        help: String,
     },
 }
 
@@ -122,6 +129,8 @@ pub struct Leak {
     pub tasks: Vec<LeakedTask>,
     /// What held up the loop.
     pub stall: Option<StallEvidence>,
+    /// The entry of the baseline that allowed it for a time which is over.
+    pub was_allowed: Option<Lapsed>,
 }
 
 /// How something grew from round to round.
@@ -184,5 +193,17 @@ pub struct Allowed {
     /// Where it is allowed: `ignore("src/pool.rs")`, `plumber.toml:12`.
     pub by: String,
     /// Why.
+    pub reason: String,
+}
+
+/// An entry of the baseline that has expired.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Lapsed {
+    /// The last day that it held for: `2027-01-31`.
+    pub until: String,
+    /// Where it is: `plumber.toml:12`.
+    pub by: String,
+    /// Why it was allowed.
     pub reason: String,
 }

@@ -5,8 +5,10 @@ mod explain;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod folded;
+#[cfg(any(feature = "attach", feature = "leaktest"))]
+pub(crate) mod github;
 mod json;
-mod stalls;
+pub(crate) mod stalls;
 mod table;
 mod text;
 #[cfg(feature = "attach")]

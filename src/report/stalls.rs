@@ -153,7 +153,8 @@ fn inner(stack: &StallStack) -> &[StackFrame] {
     inner.unwrap_or_default()
 }
 
-fn stacks(lines: &mut Vec<String>, stacks: &[StallStack], omitted: u64) {
+/// The stacks that lead through the line that is blamed, as lines of [`write`].
+pub(crate) fn stacks(lines: &mut Vec<String>, stacks: &[StallStack], omitted: u64) {
     let Some(first) = stacks.iter().max_by_key(|stack| stack.samples) else {
         return;
     };

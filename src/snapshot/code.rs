@@ -52,17 +52,21 @@ fn short_own<'a>(file: &'a str, started_in: Option<&str>) -> &'a str {
         .map_or(file, |slash| &file[slash + 1..])
 }
 
+/// A file of anybody's without what only this machine knows.
+pub(crate) fn short(file: &str) -> &str {
+    let foreign = short_foreign(file);
+    if foreign.len() != file.len() {
+        return foreign;
+    }
+    short_own(file, STARTED_IN.as_deref())
+}
+
 impl CodeLine {
     /// The file without what only this machine knows: debug information has absolute
     /// paths. The program's own files start where it was started, else at the folder of
     /// their crate; for others see [`Location::short_file`](super::Location::short_file).
     pub fn short_file(&self) -> Option<&str> {
-        let file = self.file.as_deref()?;
-        let foreign = short_foreign(file);
-        if foreign.len() != file.len() {
-            return Some(foreign);
-        }
-        Some(short_own(file, STARTED_IN.as_deref()))
+        self.file.as_deref().map(short)
     }
 
     /// File and line, such as `src/upload.rs:41`; `None` without debug information.

@@ -10,7 +10,7 @@
 //! Facts and judgements are separate types: everything here was measured,
 //! except [`Finding`], which was concluded and carries its evidence.
 
-mod code;
+pub(crate) mod code;
 mod findings;
 mod stalls;
 
