@@ -83,6 +83,23 @@ pub enum LeakKind {
 }
 
 impl LeakKind {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::PendingTask,
+        Self::ZombieTask,
+        Self::StalledPoll,
+        Self::RetainedBytes,
+        Self::GrowingTasks,
+        Self::GrowingZombies,
+        Self::GrowingBytes,
+    ];
+
+    /// The kind that a signature begins with.
+    pub(super) fn of_signature(signature: &str) -> Option<Self> {
+        let (name, _) = signature.split_once(' ')?;
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
     /// Its stable name, such as `pending_task`; a signature begins with it.
     pub fn name(self) -> &'static str {
         match self {
