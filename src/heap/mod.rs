@@ -7,6 +7,7 @@
 //! | [`others`] | gathers what a poll frees of other tasks |
 //! | [`books`] | has what was published, of tasks and of what no task owns |
 //! | [`slots`] | has one [`Slot`](slots::Slot) per task, for as long as any of its bytes is in use |
+//! | [`end`] | has in a word when a task ended and whose it was |
 //! | [`cell`] | finds the block that is a task's own cell |
 //! | [`notes`] | keeps a block from being freed while it is looked at |
 //! | [`account`] | keeps what is of interest only while a task lives, in its record |
@@ -27,6 +28,7 @@ pub(crate) mod account;
 mod block;
 mod books;
 pub(crate) mod cell;
+mod end;
 mod exact;
 mod hand;
 mod notes;
@@ -38,7 +40,7 @@ mod sampled;
 pub(crate) mod slots;
 mod tag;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use exact::Alloc;
 pub use sampled::SampledAlloc;

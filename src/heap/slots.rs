@@ -19,7 +19,10 @@ use crate::lockfree::slab::Slab;
 use crate::lockfree::sync::{
     AcqRel, Acquire, AtomicU32, AtomicU64, Relaxed, Release, const_fn, fence,
 };
-use crate::snapshot::{SiteId, TaskId};
+use crate::snapshot::{RuntimeId, SiteId, TaskId};
+
+use super::end::End;
+pub(crate) use super::end::Origin;
 
 const BYTE_BITS: u32 = 48;
 
@@ -43,7 +46,7 @@ const SITE_BITS: u32 = 14;
 pub(crate) struct Slot {
     word: AtomicU64,
     key: AtomicU64,
-    /// The next free slot, while free; when the task ended in ticks, once it has.
+    /// The next free slot, while free; an [`End`], once the task has ended.
     link: AtomicU64,
 }
 
@@ -63,8 +66,10 @@ pub(crate) struct Balance {
     /// Allocated by the task and not freed; below zero for a moment where a free
     /// was published before its allocation.
     pub(crate) bytes: i64,
-    /// Ticks; `None` while the task is alive.
+    /// Ticks, some thousands rounded down; `None` while the task is alive.
     pub(crate) ended_at: Option<u64>,
+    /// Whose the task was; `None` while it is alive, when its record knows better.
+    pub(crate) origin: Option<Origin>,
     /// Whether Tokio's cell of the task was seen and is not freed yet.
     pub(crate) has_cell: bool,
 }
@@ -199,11 +204,13 @@ impl Slot {
         // read: it is live no more then, or another task's.
         let still = self.word.load(Acquire);
         let same = self.key.load(Relaxed) == key.0 && flags(word & still) & LIVE != 0;
+        let end = (flags(word) & ENDED != 0).then_some(End::from_word(link));
         same.then(|| Balance {
             task: key.task(),
             site: key.site(),
             bytes: bytes(word),
-            ended_at: (flags(word) & ENDED != 0).then_some(link),
+            ended_at: end.map(End::at),
+            origin: end.map(End::origin),
             has_cell: flags(word) & CELL != 0,
         })
     }
@@ -241,11 +248,11 @@ impl SlotTable {
         Some((index, slot))
     }
 
-    /// The task has ended; `at` in ticks.
-    pub(crate) fn end(&self, index: u32, at: u64) {
+    /// The task has ended, which is put down to the runtime `origin`; `at` in ticks.
+    pub(crate) fn end(&self, index: u32, origin: RuntimeId, at: u64) {
         if let Some(slot) = self.get(index) {
             // As in `FreeList`: who reads it finds the key of this task, or a later one.
-            slot.link.store(at, Release);
+            slot.link.store(End::new(at, origin).word(), Release);
             self.publish(index, slot, Change(ENDED));
         }
     }
@@ -327,6 +334,8 @@ mod tests {
         Key::new(TaskId(task), SiteId(7))
     }
 
+    const RT: RuntimeId = RuntimeId(2);
+
     #[test]
     fn a_key_keeps_task_and_site() {
         let key = Key::new(TaskId(1 << 49), SiteId(16_383));
@@ -341,10 +350,12 @@ mod tests {
         table.publish(index, slot, Change::net(100, 0));
         let balance = table.read(index).unwrap();
         assert_eq!((balance.bytes, balance.has_cell), (356, true));
-        table.end(index, 9);
+        assert_eq!((balance.ended_at, balance.origin), (None, None));
+        table.end(index, RT, 9 << 12);
         table.publish(index, slot, Change::cell(256).undone());
         let balance = table.read(index).unwrap();
-        assert_eq!((balance.bytes, balance.ended_at), (100, Some(9)));
+        assert_eq!((balance.bytes, balance.ended_at), (100, Some(9 << 12)));
+        assert_eq!(balance.origin, Some(Origin::of(RT)));
         assert!(!balance.has_cell);
         table.publish(index, slot, Change::net(0, 100));
         assert_eq!(table.read(index), None);
@@ -361,7 +372,7 @@ mod tests {
         assert!(slot.hold(table, index, key(1)));
         // Freed elsewhere before this thread publishes what it allocated.
         table.publish(index, slot, Change::net(0, 50));
-        table.end(index, 3);
+        table.end(index, RT, 3);
         assert_eq!(table.read(index).unwrap().bytes, -50);
         table.publish(index, slot, Change::net(50, 0).and_release());
         assert_eq!(table.read(index), None);
@@ -371,7 +382,7 @@ mod tests {
     fn a_late_thread_cannot_hold_what_is_not_its_tasks() {
         let table = table();
         let (index, slot) = claim(table, key(1)).unwrap();
-        table.end(index, 1);
+        table.end(index, RT, 1);
         assert!(!slot.hold(table, index, key(1)));
         let (again, slot) = claim(table, key(2)).unwrap();
         assert_eq!(again, index);

@@ -16,7 +16,10 @@ use proptest::prelude::*;
 use super::account::Account;
 use super::slots::{Balance, Key};
 use super::{Alloc, Base, Owner, SLOTS, SampledAlloc, base_bytes};
-use crate::snapshot::{SiteId, TaskId};
+use crate::snapshot::{RuntimeId, SiteId, TaskId};
+
+/// Whose the tasks are.
+const ORIGIN: RuntimeId = RuntimeId(3);
 
 /// Runs `f` on a thread of its own, which then publishes what it has in hand. (A
 /// scope does not wait for the end of a thread, which would do that, too.)
@@ -33,6 +36,13 @@ fn apart<R: Send>(f: impl FnOnce() -> R + Send) -> R {
 fn turn() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whoever holds this has the accounts to itself, and they are exact.
+pub(crate) fn turn_with_exact_accounts() -> MutexGuard<'static, ()> {
+    let turn = turn();
+    apart(|| wake(&Alloc::system()));
+    turn
 }
 
 /// Counts what really is in use.
@@ -203,7 +213,7 @@ fn poll(
         super::leave();
     }
     if let Some(task) = ended {
-        SLOTS.end(task.owner.index, 1);
+        SLOTS.end(task.owner.index, ORIGIN, 1);
     }
 }
 
@@ -356,7 +366,7 @@ fn obeys_the_law<A: GlobalAlloc + Sync>(inner: A, programs: &[Vec<Turn>]) {
     assert_eq!(base_bytes(Base::Unowned), unowned);
     assert!(balances(&made).values().all(|balance| balance.bytes == 0));
     for task in tasks.iter().filter_map(|task| *task.lock().unwrap()) {
-        SLOTS.end(task.owner.index, 1);
+        SLOTS.end(task.owner.index, ORIGIN, 1);
     }
     assert!(balances(&made).is_empty());
     assert_eq!(alloc.inner().1.load(Relaxed), 0);
@@ -393,7 +403,7 @@ proptest! {
         apart(|| blocks.into_iter().for_each(|block| block.free(&alloc)));
         prop_assert_eq!(base_bytes(Base::Unowned), unowned);
         for task in tasks.iter().filter_map(|task| *task.lock().unwrap()) {
-            SLOTS.end(task.owner.index, 1);
+            SLOTS.end(task.owner.index, ORIGIN, 1);
         }
         prop_assert!(balances(&made).is_empty());
         prop_assert_eq!(alloc.inner().1.load(Relaxed), 0);
@@ -485,7 +495,7 @@ fn a_sampled_estimate_is_unbiased_after_shrinking() {
         }
         assert_eq!(retained(), 0);
     }
-    SLOTS.end(task.owner.index, 1);
+    SLOTS.end(task.owner.index, ORIGIN, 1);
     assert!(balances(&[task]).is_empty());
 }
 
@@ -590,7 +600,7 @@ fn a_poll_keeps_back_little_of_what_others_get_back() {
         assert_eq!(retained(), 0);
     });
     for task in tasks {
-        SLOTS.end(task.owner.index, 1);
+        SLOTS.end(task.owner.index, ORIGIN, 1);
     }
 }
 

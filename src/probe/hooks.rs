@@ -189,7 +189,47 @@ impl Hasher for Number {
 
 #[cfg(test)]
 mod tests {
+    use std::future::pending;
+
+    use tokio::runtime::Runtime;
+
+    use super::super::home;
+    use super::super::record::TaskFacts;
+    use super::super::registry::RuntimeFacts;
+    use super::super::tasks::TASKS;
     use super::*;
+
+    fn instrumented() -> (Arc<Recorder>, Runtime) {
+        let recorder = Arc::new(Recorder::new(RuntimeFacts::default()));
+        let mut builder = Builder::new_multi_thread();
+        builder.worker_threads(1);
+        install(&mut builder, &recorder, &UserHooks::default());
+        (recorder, builder.build().unwrap())
+    }
+
+    fn facts(of: task::Id) -> TaskFacts {
+        TASKS.get(id(of)).unwrap().read().unwrap()
+    }
+
+    /// A test's body spawns on a library's runtime, and the task there spawns on.
+    #[test]
+    fn what_a_body_spawns_on_another_runtime_is_known_as_its_own() {
+        let (test, own) = instrumented();
+        let (library, other) = instrumented();
+        let child = {
+            let _home = home::enter(test.runtime());
+            own.block_on(async {
+                let handle = other.handle().clone();
+                let parent = other.spawn(async move { handle.spawn(pending::<()>()) });
+                parent.await.unwrap()
+            })
+        };
+        let child = facts(child.id());
+        let both = (child.runtime, child.origin);
+        assert_eq!(both, (library.runtime(), test.runtime()));
+        let stranger = facts(other.spawn(pending::<()>()).id());
+        assert_eq!(stranger.origin, library.runtime());
+    }
 
     #[test]
     fn the_number_of_an_id_is_the_one_that_is_displayed() {

@@ -29,6 +29,9 @@ pub(crate) mod clock;
 pub(crate) mod entered;
 #[cfg(tokio_unstable)]
 pub(crate) mod hooks;
+// For leak tests alone.
+#[cfg_attr(not(test), allow(dead_code))]
+pub(crate) mod home;
 pub(crate) mod latency;
 mod published;
 pub(crate) mod record;

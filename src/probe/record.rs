@@ -27,6 +27,8 @@ pub(crate) struct Record {
     site: AtomicU32,
     runtime: AtomicU32,
 
+    /// The runtime that it is put down to.
+    origin: AtomicU32,
     spawned_at: AtomicU64,
     /// Tokio's id, zero where no task spawned it.
     parent: AtomicU64,
@@ -43,6 +45,8 @@ pub(crate) struct Birth {
     pub(crate) id: u64,
     pub(crate) site: SiteId,
     pub(crate) runtime: RuntimeId,
+    /// See [`TaskFacts::origin`].
+    pub(crate) origin: RuntimeId,
     /// Ticks.
     pub(crate) spawned_at: u64,
     /// Tokio's id of the task that was being polled, zero where none was.
@@ -57,6 +61,11 @@ pub(crate) struct TaskFacts {
     pub(crate) id: TaskId,
     pub(crate) site: SiteId,
     pub(crate) runtime: RuntimeId,
+    /// The runtime that the task is put down to: the one that the first of its ancestors
+    /// was spawned from, whichever runtimes they were spawned on. See
+    /// [`home`](super::home), which is for leak tests alone.
+    #[cfg_attr(not(test), allow(dead_code))]
+    pub(crate) origin: RuntimeId,
     pub(crate) parent: u64,
     pub(crate) parent_site: Option<SiteId>,
     pub(crate) spawned_at: u64,
@@ -87,6 +96,7 @@ impl Record {
         self.parent_site
             .store(birth.parent_site.map_or(0, |site| site.0 + 1), Relaxed);
         self.runtime.store(birth.runtime.0, Relaxed);
+        self.origin.store(birth.origin.0, Relaxed);
         self.account.open(birth.opening);
         self.slot.store(slot, Relaxed);
         self.id.store(birth.id, Release);
@@ -119,6 +129,11 @@ impl Record {
 
     pub(crate) fn runtime(&self) -> RuntimeId {
         RuntimeId(self.runtime.load(Relaxed))
+    }
+
+    /// See [`TaskFacts::origin`].
+    pub(crate) fn origin(&self) -> RuntimeId {
+        RuntimeId(self.origin.load(Relaxed))
     }
 
     /// What is kept of the task's memory.
@@ -165,6 +180,7 @@ impl Record {
             id: TaskId(id),
             site: self.site(),
             runtime: self.runtime(),
+            origin: self.origin(),
             parent: self.parent.load(Relaxed),
             parent_site: self.parent_site.load(Relaxed).checked_sub(1).map(SiteId),
             spawned_at: self.spawned_at(),

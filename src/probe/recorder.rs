@@ -62,6 +62,7 @@ impl Recorder {
         let site = seat.site(location);
         let opening = heap::cell::open(Key::new(TaskId(id), site), task_cell);
         let parent_site = seat.polling().filter(|polling| polling.id == parent);
+        let origin = seat.origin().unwrap_or(self.runtime);
         seat.with_cell(self.runtime, |cell| {
             let counters = cell.site(site);
             if let Some(counters) = counters {
@@ -71,6 +72,7 @@ impl Recorder {
                 id,
                 site,
                 runtime: self.runtime,
+                origin,
                 spawned_at: self.clock.ticks(),
                 parent,
                 parent_site: parent_site.map(|polling| polling.desk.site),
@@ -92,12 +94,12 @@ impl Recorder {
                 }
                 (Inserted::Alive(_), None) => {}
                 (Inserted::EndedEarly, counters) => {
-                    close(opening.slot(), self.clock.ticks());
+                    close(opening.slot(), origin, self.clock.ticks());
                     if let Some(counters) = counters {
                         counters.count_end(0);
                     }
                 }
-                (Inserted::Full, _) => close(opening.slot(), self.clock.ticks()),
+                (Inserted::Full, _) => close(opening.slot(), origin, self.clock.ticks()),
             }
         });
     }
@@ -248,7 +250,7 @@ impl Recorder {
         let Some(task) = task else {
             return;
         };
-        close(task.owner, now);
+        close(task.owner, task.origin, now);
         if let Some(site) = cell.site(task.site) {
             site.count_end(now.saturating_sub(task.spawned_at));
         }
@@ -257,9 +259,9 @@ impl Recorder {
 
 /// Closes the account of a task that ended.
 #[inline]
-fn close(owner: Option<u32>, now: u64) {
+fn close(owner: Option<u32>, origin: RuntimeId, now: u64) {
     if let Some(owner) = owner {
-        heap::SLOTS.end(owner, now);
+        heap::SLOTS.end(owner, origin, now);
     }
 }
 

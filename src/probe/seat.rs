@@ -35,6 +35,8 @@ pub(crate) struct Seat {
     depth: LocalCell<u32>,
     /// The thread's leases were returned: it is about to end.
     leaving: LocalCell<bool>,
+    /// Whose the tasks are that this thread spawns outside of polls.
+    home: LocalCell<Option<Home>>,
 }
 
 /// All that this thread needs to record a poll of one task.
@@ -62,6 +64,14 @@ pub(crate) struct Polling {
     pub(crate) ended: bool,
 }
 
+/// The runtime that a thread spawns for; see [`home`](super::home).
+#[derive(Clone, Copy)]
+pub(super) struct Home {
+    runtime: RuntimeId,
+    /// The poll on this thread that it is inside of, by its task's id.
+    within: Option<u64>,
+}
+
 /// What a thread keeps that needs a destructor.
 struct Leases {
     /// The thread's cells, returned when it ends.
@@ -79,6 +89,7 @@ thread_local! {
             polling: LocalCell::new(None),
             depth: LocalCell::new(0),
             leaving: LocalCell::new(false),
+            home: LocalCell::new(None),
         }
     };
     static LEASES: Leases = const {
@@ -97,6 +108,30 @@ impl Seat {
     #[inline]
     pub(crate) fn polling(&self) -> Option<Polling> {
         self.polling.get()
+    }
+
+    /// Whose a task is that is spawned now: that of the task which is polled, or of the
+    /// runtime that the thread is at home in, whichever is further in. `None` outside of
+    /// both.
+    #[inline]
+    pub(super) fn origin(&self) -> Option<RuntimeId> {
+        let polling = self.polling.get();
+        match self.home.get() {
+            Some(home) if home.within == polling.map(|polling| polling.id) => Some(home.runtime),
+            _ => polling.map(|polling| polling.desk.record.origin()),
+        }
+    }
+
+    /// The thread spawns for this runtime, inside of the poll that it is in; returns whom
+    /// it spawned for.
+    pub(super) fn move_to(&self, runtime: RuntimeId) -> Option<Home> {
+        let within = self.polling.get().map(|polling| polling.id);
+        self.home.replace(Some(Home { runtime, within }))
+    }
+
+    /// The thread spawns for whom it spawned before.
+    pub(super) fn move_back(&self, home: Option<Home>) {
+        self.home.set(home);
     }
 
     /// Notes that the task of the innermost poll terminated in it.

@@ -31,7 +31,7 @@ use crate::heap;
 use crate::lockfree::index::{Index, IndexWriter, Lookup};
 use crate::lockfree::slab::Slab;
 use crate::lockfree::sync::{Acquire, AtomicU32, Relaxed, Release};
-use crate::snapshot::SiteId;
+use crate::snapshot::{RuntimeId, SiteId};
 
 const SHARDS: usize = 32;
 
@@ -85,6 +85,8 @@ pub(crate) enum Inserted {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Removed {
     pub(crate) site: SiteId,
+    /// See [`TaskFacts::origin`].
+    pub(crate) origin: RuntimeId,
     /// Ticks.
     pub(crate) spawned_at: u64,
     /// The number of its owner slot, where bytes are counted.
@@ -169,6 +171,7 @@ impl TaskTable {
         };
         let removed = Removed {
             site: record.site(),
+            origin: record.origin(),
             spawned_at: record.spawned_at(),
             owner: record.account().slot(),
         };
@@ -300,7 +303,6 @@ impl Writer {
 mod tests {
     use super::*;
     use crate::heap::account::Opening;
-    use crate::snapshot::RuntimeId;
 
     fn table() -> &'static TaskTable {
         Box::leak(Box::new(TaskTable::new()))
@@ -311,6 +313,7 @@ mod tests {
             id,
             site: SiteId(3),
             runtime: RuntimeId(1),
+            origin: RuntimeId(2),
             spawned_at: 5,
             parent: 0,
             parent_site: None,
@@ -333,6 +336,7 @@ mod tests {
             table.remove(7),
             Some(Removed {
                 site: SiteId(3),
+                origin: RuntimeId(2),
                 spawned_at: 5,
                 owner: None,
             })

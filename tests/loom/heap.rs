@@ -2,6 +2,8 @@
 
 #[path = "../../src/heap/account.rs"]
 pub(crate) mod account;
+#[path = "../../src/heap/end.rs"]
+mod end;
 #[path = "../../src/heap/profile/entry.rs"]
 pub(crate) mod entry;
 #[path = "../../src/heap/notes.rs"]
@@ -13,7 +15,8 @@ use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::thread;
 
-use crate::snapshot::{SiteId, TaskId};
+use crate::snapshot::{RuntimeId, SiteId, TaskId};
+use end::Origin;
 use entry::Entry;
 use notes::Note;
 use slots::{Change, Key, SlotTable};
@@ -25,6 +28,9 @@ fn nothing() -> Change {
 fn key(task: u64) -> Key {
     Key::new(TaskId(task), SiteId(1))
 }
+
+/// Whose most tasks here are.
+const RT: RuntimeId = RuntimeId(1);
 
 fn model(check: impl Fn() + Sync + Send + 'static) {
     let mut model = loom::model::Builder::new();
@@ -43,7 +49,7 @@ fn a_slot_is_recycled_once_and_not_under_a_hand() {
         let freeing = thread::spawn(move || {
             table.publish(index, slot, Change::net(0, 50));
         });
-        let ending = thread::spawn(move || table.end(index, 7));
+        let ending = thread::spawn(move || table.end(index, RT, 7));
         table.publish(index, slot, Change::net(50, 0).and_release());
         freeing.join().unwrap();
         ending.join().unwrap();
@@ -68,7 +74,7 @@ fn a_late_hold_never_books_to_the_next_task() {
             }
             held
         });
-        table.end(index, 7);
+        table.end(index, RT, 7);
         let next = table.reuse(key(2), nothing());
         let held = late.join().unwrap();
         let balance = table.read(index);
@@ -93,11 +99,11 @@ fn a_free_slot_is_given_to_one() {
         let table: &SlotTable = Box::leak(Box::new(SlotTable::new()));
         let (first, _) = table.extend(key(1), nothing()).unwrap();
         let (second, _) = table.extend(key(2), nothing()).unwrap();
-        table.end(first, 1);
-        table.end(second, 1);
+        table.end(first, RT, 1);
+        table.end(second, RT, 1);
         let take = move |task| {
             let (index, _) = table.reuse(key(task), nothing())?;
-            table.end(index, 2);
+            table.end(index, RT, 2);
             table.reuse(key(task), nothing()).map(|(index, _)| index)
         };
         let other = thread::spawn(move || take(3));
@@ -125,31 +131,34 @@ fn a_balance_is_one_tasks() {
                 assert!(expected.contains(&balance.bytes), "{balance:?}");
             }
         });
-        table.end(index, 1);
+        table.end(index, RT, 1);
         table.publish(index, table.get(index).unwrap(), Change::net(0, 1));
         table.reuse(key(2), Change::net(2, 0)).unwrap();
         reading.join().unwrap();
     });
 }
 
-/// When a task ended is that of the task, and not a place in the list of free slots or
+/// When a task ended and whose it was is that of the task, and not a place in the list of free slots or
 /// when the next one ended.
 #[test]
 fn a_balance_says_when_its_task_ended() {
     model(|| {
         let table: &SlotTable = Box::leak(Box::new(SlotTable::new()));
         let (index, slot) = table.extend(key(1), Change::cell(5)).unwrap();
-        table.end(index, 7);
+        table.end(index, RT, 7 << 12);
         let reading = thread::spawn(move || {
             if let Some(balance) = table.read(index) {
-                let expected = if balance.task == TaskId(1) { 7 } else { 8 };
-                let ended_at = balance.ended_at.unwrap_or(expected);
-                assert_eq!(ended_at, expected, "{balance:?}");
+                let expected = match balance.task {
+                    TaskId(1) => (7 << 12, Origin::of(RT)),
+                    _ => (8 << 12, Origin::of(RuntimeId(2))),
+                };
+                let end = balance.ended_at.zip(balance.origin).unwrap_or(expected);
+                assert_eq!(end, expected, "{balance:?}");
             }
         });
         table.publish(index, slot, Change::cell(5).undone());
         table.reuse(key(2), Change::cell(5)).unwrap();
-        table.end(index, 8);
+        table.end(index, RuntimeId(2), 8 << 12);
         reading.join().unwrap();
     });
 }

@@ -93,6 +93,7 @@ fn a_record_is_read_whole_or_not_at_all() {
         id: n,
         site: SiteId(u32::try_from(n).unwrap()),
         runtime: RuntimeId(1),
+        origin: RuntimeId(u32::try_from(n).unwrap()),
         spawned_at: n,
         parent: n,
         parent_site: None,
@@ -110,6 +111,7 @@ fn a_record_is_read_whole_or_not_at_all() {
                     let id = facts.id.0;
                     assert_eq!((facts.spawned_at, facts.parent), (id, id));
                     assert_eq!(u64::from(facts.site.0), id);
+                    assert_eq!(u64::from(facts.origin.0), id);
                 }
             })
         };
