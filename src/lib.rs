@@ -129,6 +129,9 @@ pub mod heap_profile;
 pub mod leaktest;
 mod lockfree;
 mod probe;
+#[cfg(feature = "leaktest")]
+#[doc(hidden)]
+pub mod project;
 #[cfg(feature = "attach")]
 pub mod recording;
 pub mod report;

@@ -8,6 +8,7 @@ use crate::snapshot::{CodeLine, Location, StallEvidence, code};
 const FOLDERS: [&str; 4] = ["src", "tests", "examples", "benches"];
 
 /// That of tasks or bytes: `pending_task src/upload.rs in upload::start`.
+#[cfg_attr(not(test), expect(dead_code, reason = "for the core"))]
 pub(super) fn of_site(
     kind: LeakKind,
     location: Option<&Location>,
@@ -24,6 +25,7 @@ pub(super) fn of_site(
 
 /// That of a line that stalls: `stalled_poll src/db.rs in db::fetch (sleep)`. Where no line
 /// is known it is told by the spawn site that stalls most.
+#[cfg_attr(not(test), expect(dead_code, reason = "for the core"))]
 pub(super) fn of_stall(stall: &StallEvidence) -> String {
     let site = stall.sites.first().map(|it| &it.site.location);
     let told = match &stall.line {

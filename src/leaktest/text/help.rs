@@ -1,7 +1,8 @@
 //! The cure, and the lines that would allow a leak.
 
+use crate::leaktest::baseline::written;
 use crate::leaktest::leak::{Leak, LeakKind};
-use crate::leaktest::{entry, signature};
+use crate::leaktest::signature;
 use crate::snapshot::StallKind;
 
 const PENDING: &str = "\
@@ -103,7 +104,7 @@ pub(super) fn allowing(leak: &Leak) -> (String, [String; 3]) {
     let file = place.map(|place| signature::crate_file(&place.file));
     let pattern = file.as_deref().unwrap_or(&leak.signature);
     let line = format!("leaktest::budget().ignore({pattern:?}, \"why\");");
-    let mut entry = entry::written(&leak.signature, "why");
+    let mut entry = written::entry(&leak.signature, "why");
     entry[0].push_str("  # in plumber.toml");
     (line, entry)
 }

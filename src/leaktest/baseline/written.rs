@@ -5,7 +5,7 @@
 /// signature = "pending_task src/pool.rs in pool::Pool::new"
 /// reason = "why"
 /// ```
-pub(super) fn written(signature: &str, reason: &str) -> [String; 3] {
+pub(in crate::leaktest) fn entry(signature: &str, reason: &str) -> [String; 3] {
     [
         "[[leaktest.allow]]".to_owned(),
         format!("signature = {}", quoted(signature)),
