@@ -28,6 +28,7 @@ pub(super) struct Memory {
     pub(super) accounting: Option<Accounting>,
     /// When it was read.
     read_at: Option<Duration>,
+    /// Of no task, bodies of tests included.
     pub(super) unowned: i64,
     pub(super) blocking_pool: i64,
     pub(super) plumber: i64,
@@ -99,6 +100,10 @@ impl Memory {
             0
         });
         SLOTS.for_each(|balance| {
+            if balance.is_body() {
+                self.unowned += balance.bytes;
+                return;
+            }
             let site = balance.site.0 as usize;
             if self.sites.len() <= site {
                 self.sites.resize_with(site + 1, SiteMemory::default);
@@ -185,4 +190,50 @@ impl Biggest {
 /// not show.
 pub(super) fn shown(bytes: i64) -> u64 {
     u64::try_from(bytes).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::heap::body::BodyAccount;
+    use crate::heap::tests::{Kept, apart, turn_with_exact_accounts};
+    use crate::snapshot::RuntimeId;
+
+    /// Large enough to be followed.
+    const SIZE: usize = 100_000;
+
+    fn read() -> Memory {
+        let mut memory = Memory::default();
+        memory.read(Duration::ZERO);
+        memory
+    }
+
+    /// A body's bytes are no task's, as they were before it had an account.
+    #[test]
+    fn a_body_is_shown_as_no_task() {
+        let _turn = turn_with_exact_accounts();
+        let site = SiteId(91);
+        let bare = read();
+        let is_shown = |bytes: usize| {
+            let (memory, bytes) = (read(), i64::try_from(bytes).unwrap());
+            assert_eq!(memory.unowned, bare.unowned + bytes);
+            assert_eq!(memory.total(), bare.total() + bytes);
+            assert_eq!(memory.tasks.total(), bare.tasks.total());
+            assert_eq!(memory.site(site), SiteMemory::default());
+            assert_eq!(memory.biggest, bare.biggest);
+        };
+        let without = apart(|| Kept::new(SIZE));
+        is_shown(SIZE);
+        drop(without);
+        let account = BodyAccount::new(site, RuntimeId(1), || 1).unwrap();
+        let kept = apart(|| {
+            let _in_body = account.enter();
+            Kept::new(SIZE)
+        });
+        is_shown(SIZE);
+        drop(account);
+        is_shown(SIZE);
+        drop(kept);
+        is_shown(0);
+    }
 }

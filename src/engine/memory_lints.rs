@@ -104,7 +104,8 @@ impl Around<'_> {
         }
         let mut biggest = Biggest::of(EXAMPLES);
         SLOTS.for_each(|balance| {
-            if balance.site == self.site && balance.bytes > 0 && wanted(balance) {
+            let here = balance.site == self.site && !balance.is_body();
+            if here && balance.bytes > 0 && wanted(balance) {
                 biggest.add(balance);
             }
         });

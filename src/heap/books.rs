@@ -50,10 +50,13 @@ pub(crate) struct Owner {
     pub(crate) account: &'static Account,
 }
 
-/// Publishes a change of an account that is always there.
+/// Publishes a change of whom a tag names.
 #[inline]
-pub(super) fn book_base(base: Base, change: Change) {
-    BASE_SLOTS[base as usize].add(change);
+pub(super) fn book_owner(tag: Tag, change: Change) {
+    match tag.named() {
+        Named::Base(base) => BASE_SLOTS[base as usize].add(change),
+        Named::Slot(index) => book(index, change),
+    }
 }
 
 /// Publishes a change of which this much was allocated, and gives the thread's hold
@@ -85,11 +88,7 @@ pub(super) fn unsampled(tag: Tag, weight: u64) {
 /// Books that a sampled block which stood for so many bytes stands for others now.
 pub(super) fn reweighed(tag: Tag, from: u64, to: u64) {
     // What it stood for keeps a task's slot until then.
-    let change = Change::net(to, from);
-    match tag.named() {
-        Named::Base(base) => book_base(base, change),
-        Named::Slot(index) => book(index, change),
-    }
+    book_owner(tag, Change::net(to, from));
 }
 
 /// Notes that an allocator counts, in which way.

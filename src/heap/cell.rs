@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use super::account::Opening;
 use super::block::{set_tag_behind, tag_behind};
 use super::books::{self, Accounting, SLOTS};
+use super::claim_slot;
 use super::hand::with_hand;
 use super::notes::Note;
 use super::profile;
@@ -165,8 +166,7 @@ pub(crate) fn open(key: Key, cell: NewCell) -> Opening {
         Some(Latest { size, .. }) => Change::cell(size as u64),
         None => Change::net(0, 0),
     };
-    let extend = || with_hand(|hand| hand.as_plumber(|| SLOTS.extend(key, first)));
-    let Some((index, slot)) = SLOTS.reuse(key, first).or_else(extend) else {
+    let Some((index, slot)) = claim_slot(key, first) else {
         return Opening::default();
     };
     let mut opening = Opening {

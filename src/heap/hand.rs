@@ -2,7 +2,8 @@
 //!
 //! An allocation adds to one counter of the thread and a free to another; both
 //! belong to the current owner, the task that is polled or else the thread's
-//! [`Base`]. They are published after each poll, and whenever 64 KiB have been
+//! base: one of the accounts that are always there, or a [body](super::body) that the
+//! thread is in. They are published after each poll, and whenever 64 KiB have been
 //! allocated or freed. Blocks of other owners that are freed within a poll are gathered
 //! by owner and published with it; outside of a poll they are booked at once, since
 //! nothing says when that thread would come by again.
@@ -19,13 +20,14 @@
 //! so before its first allocation in a poll a thread takes a hold of the slot, and
 //! gives it back with the figures. Tokio lets go of a task before it runs the hook
 //! that ends the poll here, so by then the task may have ended elsewhere; a hold
-//! that comes too late is refused, and those bytes belong to no task.
+//! that comes too late is refused, and those bytes belong to no task. A thread that is in
+//! a body holds its slot for as long.
 
 use std::cell::Cell;
 
 use super::account::Account;
 use super::books::{
-    Accounting, Owner, SLOTS, book, book_base, cell_freed, note_accounting, publish_task,
+    Accounting, Owner, SLOTS, book_owner, cell_freed, note_accounting, publish_task,
 };
 use super::others::Others;
 use super::profile::{self, Sampling};
@@ -52,7 +54,8 @@ pub(super) struct Hand {
     task: Cell<Option<Owner>>,
     /// Whether this thread holds the task's slot.
     holds: Cell<bool>,
-    base: Cell<Base>,
+    /// Whose the thread's allocations are outside of polls.
+    base: Cell<Tag>,
     /// The base's figures, put aside during a poll.
     base_allocated: Cell<u64>,
     base_freed: Cell<u64>,
@@ -80,7 +83,7 @@ struct Aside {
     freed: u64,
     task: Option<Owner>,
     holds: bool,
-    base: Base,
+    base: Tag,
     base_allocated: u64,
     base_freed: u64,
 }
@@ -121,7 +124,7 @@ impl Hand {
             freed_limit: Cell::new(0),
             task: Cell::new(None),
             holds: Cell::new(false),
-            base: Cell::new(Base::Unowned),
+            base: Cell::new(Tag::base(Base::Unowned)),
             base_allocated: Cell::new(0),
             base_freed: Cell::new(0),
             state: Cell::new(State::New),
@@ -267,7 +270,7 @@ impl Hand {
         self.publications.set(self.publications.get() + 1);
         self.set_allocated(self.base_allocated.replace(0));
         self.freed.set(self.base_freed.replace(0));
-        self.tag.set(Tag::base(self.base.get()));
+        self.tag.set(self.base.get());
         self.set_limits();
     }
 
@@ -278,9 +281,7 @@ impl Hand {
         self.set_limits();
         let change = Change::net(allocated, freed);
         match self.task.get() {
-            None => {
-                book_base(self.base.get(), change);
-            }
+            None => book_owner(self.base.get(), change),
             Some(owner) => publish_task(owner, allocated, change, false),
         }
     }
@@ -289,8 +290,13 @@ impl Hand {
     pub(super) fn publish(&self) {
         self.publish_current();
         self.others.publish();
+        self.publish_base_aside();
+    }
+
+    /// Publishes the base's figures that were put aside.
+    fn publish_base_aside(&self) {
         let aside = Change::net(self.base_allocated.replace(0), self.base_freed.replace(0));
-        book_base(self.base.get(), aside);
+        book_owner(self.base.get(), aside);
     }
 
     /// A poll starts, or one goes on that had another inside.
@@ -336,7 +342,7 @@ impl Hand {
         self.publications.set(self.publications.get() + 1);
         self.set_allocated(self.base_allocated.replace(0));
         self.freed.set(self.base_freed.replace(0));
-        self.tag.set(Tag::base(self.base.get()));
+        self.tag.set(self.base.get());
         // As `set_limits` has it for no task.
         self.allocated_limit
             .set(self.sampling.limit(self.freed_limit.get()));
@@ -358,19 +364,22 @@ impl Hand {
         }
     }
 
-    /// Whose the thread's allocations are outside of polls.
-    pub(super) fn set_base(&self, base: Base) {
-        if self.base.get() == base {
-            return;
+    /// Says whose the thread's allocations are outside of polls, from now on, and returns
+    /// whose they were.
+    pub(super) fn set_base(&self, base: Tag) -> Tag {
+        let before = self.base.get();
+        if before == base {
+            return before;
         }
         self.publish();
         self.base.set(base);
         if self.task.get().is_none() {
-            self.tag.set(Tag::base(base));
+            self.tag.set(base);
         }
+        before
     }
 
-    pub(super) fn base(&self) -> Base {
+    pub(super) fn base(&self) -> Tag {
         self.base.get()
     }
 
@@ -394,7 +403,7 @@ impl Hand {
             freed: self.freed.replace(0),
             task: self.task.take(),
             holds: self.holds.replace(false),
-            base: self.base.replace(Base::Plumber),
+            base: self.base.replace(Tag::base(Base::Plumber)),
             base_allocated: self.base_allocated.replace(0),
             base_freed: self.base_freed.replace(0),
         };
@@ -452,8 +461,8 @@ impl Hand {
             }
             self.lose_task();
         }
-        book_base(self.base.get(), Change::net(weight, 0));
-        Tag::base(self.base.get())
+        book_owner(self.base.get(), Change::net(weight, 0));
+        self.base.get()
     }
 
     #[cold]
@@ -468,28 +477,21 @@ impl Hand {
         if tag.is_cell() {
             return cell_freed(tag, size);
         }
+        let in_poll = self.task.get().is_some();
         match tag.named() {
-            Named::Base(base) if base == self.base.get() && self.task.get().is_some() => {
-                let freed = self.base_freed.get() + size;
-                self.base_freed.set(freed);
-                if freed > IN_HAND {
-                    let aside = Change::net(self.base_allocated.replace(0), freed);
-                    self.base_freed.set(0);
-                    book_base(base, aside);
-                }
+            _ if in_poll && tag.plain() == self.base.get() => self.freed_of_base(size),
+            Named::Slot(index) if in_poll && self.state.get() == State::Ready => {
+                self.others.add(index, size);
             }
-            Named::Base(base) => {
-                book_base(base, Change::net(0, size));
-            }
-            Named::Slot(index) => self.freed_of_task(index, size),
+            _ => book_owner(tag, Change::net(0, size)),
         }
     }
 
-    fn freed_of_task(&self, index: u32, size: u64) {
-        if self.task.get().is_none() || self.state.get() != State::Ready {
-            book(index, Change::net(0, size));
-        } else {
-            self.others.add(index, size);
+    /// Books a free, within a poll, of a block that was allocated outside.
+    fn freed_of_base(&self, size: u64) {
+        self.base_freed.set(self.base_freed.get() + size);
+        if self.base_freed.get() > IN_HAND {
+            self.publish_base_aside();
         }
     }
 }

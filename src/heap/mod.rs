@@ -10,6 +10,7 @@
 //! | [`end`] | has in a word when a task ended and whose it was |
 //! | [`cell`] | finds the block that is a task's own cell |
 //! | [`notes`] | keeps a block from being freed while it is looked at |
+//! | [`body`] | has the account of a test's body, which is no task |
 //! | [`account`] | keeps what is of interest only while a task lives, in its record |
 //!
 //! The probe tells the hand whose poll starts and ends. Nothing here knows the
@@ -26,6 +27,9 @@
 
 pub(crate) mod account;
 mod block;
+// For leak tests alone.
+#[cfg_attr(not(test), allow(dead_code))]
+pub(crate) mod body;
 mod books;
 pub(crate) mod cell;
 mod end;
@@ -50,6 +54,8 @@ pub(crate) use sampled::deviation;
 pub(crate) use tag::Base;
 
 use hand::with_hand;
+use slots::{Change, Key, Slot};
+use tag::Tag;
 
 /// A poll of this task starts on this thread, or goes on after one inside of it.
 #[inline]
@@ -71,15 +77,15 @@ pub(crate) fn leave() {
 
 /// Books what this thread allocates outside of polls to `base` from now on.
 pub(crate) fn set_base(base: Base) {
-    with_hand(|hand| hand.set_base(base));
+    with_hand(|hand| hand.set_base(Tag::base(base)));
 }
 
 /// This thread polls: if a runtime started it, it is a worker, and not one of the
 /// blocking pool.
 pub(crate) fn thread_polls() {
     with_hand(|hand| {
-        if hand.base() == Base::BlockingPool {
-            hand.set_base(Base::Unowned);
+        if hand.base() == Tag::base(Base::BlockingPool) {
+            hand.set_base(Tag::base(Base::Unowned));
         }
     });
 }
@@ -91,6 +97,13 @@ pub(crate) fn as_plumber<R>(f: impl FnOnce() -> R) -> R {
         return f();
     }
     with_hand(|hand| hand.as_plumber(f))
+}
+
+/// A slot of a new owner, with its first change; `None` if every slot is in use.
+#[inline]
+fn claim_slot(key: Key, first: Change) -> Option<(u32, &'static Slot)> {
+    let extend = || as_plumber(|| SLOTS.extend(key, first));
+    SLOTS.reuse(key, first).or_else(extend)
 }
 
 /// Publishes what this thread has in hand.

@@ -41,6 +41,10 @@ const SPENT: u64 = LIVE | ENDED;
 /// Bits of a key that name the spawn site; the others are the task's id.
 const SITE_BITS: u32 = 14;
 
+/// Ids from here to the last that a key has room for are [bodies'](super::body). No task
+/// has one: to come by it, a million would have to be spawned in each second for 35 years.
+const FIRST_BODY: u64 = (1 << (u64::BITS - SITE_BITS)) - (1 << u32::BITS);
+
 /// See the [module](self).
 #[derive(Default)]
 pub(crate) struct Slot {
@@ -87,6 +91,11 @@ impl Key {
         Self(task.0 << SITE_BITS | u64::from(site.0) & ((1 << SITE_BITS) - 1))
     }
 
+    /// The key of a body, which is no task.
+    pub(crate) fn of_body(number: u32, site: SiteId) -> Self {
+        Self::new(TaskId(FIRST_BODY + u64::from(number)), site)
+    }
+
     /// Never below `1 << SITE_BITS`, since ids of tasks start at one.
     #[cfg(feature = "heap-profile")]
     pub(crate) fn word(self) -> u64 {
@@ -125,10 +134,22 @@ impl Change {
         Self(self.0.wrapping_neg())
     }
 
+    /// A thread's hold, where it is known that the slot is not recycled.
+    pub(crate) fn hold() -> Self {
+        Self(HOLD)
+    }
+
     /// This, and the thread's hold is over.
     #[inline]
     pub(crate) fn and_release(self) -> Self {
         Self(self.0.wrapping_sub(HOLD))
+    }
+}
+
+impl Balance {
+    /// Whether it is a [body's](super::body), and no task's.
+    pub(crate) fn is_body(&self) -> bool {
+        self.task.0 >= FIRST_BODY
     }
 }
 
@@ -271,8 +292,8 @@ impl SlotTable {
         self.get(index)?.read()
     }
 
-    /// Shows the balance of every task that is alive or left something, in no
-    /// order. Runs beside everybody and stops nobody.
+    /// Shows the balance of every task that is alive or left something, and of every
+    /// body, in no order. Runs beside everybody and stops nobody.
     pub(crate) fn for_each(&self, mut visit: impl FnMut(&Balance)) {
         for slot in self.slots.iter(self.used.load(Acquire)) {
             if let Some(balance) = slot.read() {
@@ -340,6 +361,22 @@ mod tests {
     fn a_key_keeps_task_and_site() {
         let key = Key::new(TaskId(1 << 49), SiteId(16_383));
         assert_eq!((key.task(), key.site()), (TaskId(1 << 49), SiteId(16_383)));
+        let last = Key::of_body(u32::MAX, SiteId(16_383));
+        assert_eq!(last.task(), TaskId((1 << 50) - 1));
+        assert_eq!(last.site(), SiteId(16_383));
+    }
+
+    #[test]
+    fn a_balance_knows_a_body_from_a_task() {
+        let table = table();
+        for (key, is_body) in [
+            (key(FIRST_BODY - 1), false),
+            (Key::of_body(0, SiteId(7)), true),
+            (Key::of_body(u32::MAX, SiteId(7)), true),
+        ] {
+            let (index, _) = claim(table, key).unwrap();
+            assert_eq!(table.read(index).unwrap().is_body(), is_body);
+        }
     }
 
     #[test]

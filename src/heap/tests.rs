@@ -14,16 +14,37 @@ use std::thread;
 use proptest::prelude::*;
 
 use super::account::Account;
-use super::slots::{Balance, Key};
+use super::body::BodyAccount;
+use super::slots::{Balance, Key, Origin};
 use super::{Alloc, Base, Owner, SLOTS, SampledAlloc, base_bytes};
 use crate::snapshot::{RuntimeId, SiteId, TaskId};
 
 /// Whose the tasks are.
 const ORIGIN: RuntimeId = RuntimeId(3);
 
+/// A block that its owner may free on any thread.
+pub(crate) struct Kept(usize, Layout);
+
+impl Kept {
+    pub(crate) fn new(size: usize) -> Self {
+        let layout = Layout::from_size_align(size, 8).unwrap();
+        // SAFETY: the size is not zero.
+        let block = unsafe { Alloc::system().alloc(layout) };
+        Self(block.expose_provenance(), layout)
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        let block = std::ptr::with_exposed_provenance_mut(self.0);
+        // SAFETY: a live block of this allocator and layout, and nobody else's.
+        unsafe { Alloc::system().dealloc(block, self.1) };
+    }
+}
+
 /// Runs `f` on a thread of its own, which then publishes what it has in hand. (A
 /// scope does not wait for the end of a thread, which would do that, too.)
-fn apart<R: Send>(f: impl FnOnce() -> R + Send) -> R {
+pub(crate) fn apart<R: Send>(f: impl FnOnce() -> R + Send) -> R {
     let on_thread = || {
         let result = f();
         super::publish();
@@ -98,9 +119,21 @@ fn new_task(number: usize) -> Task {
     Task { owner, number }
 }
 
-/// What a thread does in one poll, or outside of one.
+/// What a thread does in and around one poll.
 #[derive(Clone, Debug)]
 struct Turn {
+    /// The bodies that it is in, the outermost first.
+    bodies: Vec<usize>,
+    /// Their accounts are dropped before the poll.
+    drops_bodies: bool,
+    before: Vec<Step>,
+    poll: Poll,
+    after: Vec<Step>,
+}
+
+/// What a thread does in one poll, or outside of one.
+#[derive(Clone, Debug)]
+struct Poll {
     /// The task to poll, if any.
     task: Option<usize>,
     /// It ends with this poll.
@@ -125,20 +158,43 @@ enum Step {
     Free {
         pick: usize,
     },
+    /// The probe does it.
+    ByPlumber(Box<Step>),
+}
+
+/// Whose a block is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Whose {
+    Nobodys,
+    Plumbers,
+    Tasks(usize),
+    Bodys(usize),
 }
 
 /// A block in use, known to all threads.
 struct Block {
     start: usize,
     layout: Layout,
-    /// Number of the task that owns it.
-    owner: Option<usize>,
+    whose: Whose,
     fill: u8,
 }
 
-const TASKS: usize = 6;
+/// What all threads of a program share. A task or a body that has ended is `None`.
+struct World {
+    tasks: Vec<Mutex<Option<Task>>>,
+    bodies: Vec<Mutex<Option<BodyAccount>>>,
+    blocks: Mutex<Vec<Block>>,
+}
 
-fn steps() -> impl Strategy<Value = Vec<Step>> {
+const TASKS: usize = 6;
+const BODIES: usize = 3;
+
+/// Where a body is, which tells them apart here.
+fn site_of_body(number: usize) -> SiteId {
+    SiteId(u32::try_from(100 + number).unwrap())
+}
+
+fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
     let size = prop_oneof![0_usize..300, 0_usize..20_000, 60_000_usize..300_000];
     let step = prop_oneof![
         4 => (size.clone(), 0_u32..13, any::<bool>())
@@ -146,78 +202,149 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => (any::<usize>(), size).prop_map(|(pick, size)| Step::Resize { pick, size }),
         3 => any::<usize>().prop_map(|pick| Step::Free { pick }),
     ];
-    prop::collection::vec(step, 0..30)
+    let step = (step, prop::bool::weighted(0.1)).prop_map(|(step, by_plumber)| {
+        if by_plumber {
+            Step::ByPlumber(Box::new(step))
+        } else {
+            step
+        }
+    });
+    prop::collection::vec(step, 0..most)
 }
 
-fn programs() -> impl Strategy<Value = Vec<Vec<Turn>>> {
-    let turn = (
+fn polls() -> impl Strategy<Value = Poll> {
+    let poll = (
         prop::option::weighted(0.8, 0..TASKS),
         prop::bool::weighted(0.1),
         any::<bool>(),
-        steps(),
+        steps(30),
     );
-    let turn = turn.prop_map(|(task, ends, lets_go_early, steps)| Turn {
+    poll.prop_map(|(task, ends, lets_go_early, steps)| Poll {
         task,
         ends,
         lets_go_early,
         steps,
+    })
+}
+
+fn programs() -> impl Strategy<Value = Vec<Vec<Turn>>> {
+    let turn = (
+        prop::collection::vec(0..BODIES, 0..3),
+        prop::bool::weighted(0.05),
+        steps(5),
+        polls(),
+        steps(5),
+    );
+    let turn = turn.prop_map(|(bodies, drops_bodies, before, poll, after)| Turn {
+        bodies,
+        drops_bodies,
+        before,
+        poll,
+        after,
     });
     prop::collection::vec(prop::collection::vec(turn, 0..20), 1..4)
 }
 
-/// Runs a program, one thread each, and returns the blocks still in use.
-fn run(
-    alloc: &(impl GlobalAlloc + Sync),
-    programs: &[Vec<Turn>],
-    tasks: &[Mutex<Option<Task>>],
-) -> Vec<Block> {
-    let blocks = Mutex::new(Vec::new());
-    thread::scope(|scope| {
-        for program in programs {
-            let blocks = &blocks;
-            scope.spawn(move || {
-                for turn in program {
-                    poll(alloc, turn, tasks, blocks);
-                }
-                super::publish();
-            });
+impl World {
+    fn new(tasks: &[Task]) -> Self {
+        let body = |number| BodyAccount::new(site_of_body(number), ORIGIN, || 1);
+        Self {
+            tasks: tasks.iter().map(|task| Mutex::new(Some(*task))).collect(),
+            bodies: (0..BODIES).map(|number| Mutex::new(body(number))).collect(),
+            blocks: Mutex::default(),
         }
-    });
-    blocks.into_inner().unwrap()
+    }
+
+    /// Runs a program, one thread each.
+    fn run(&self, alloc: &(impl GlobalAlloc + Sync), programs: &[Vec<Turn>]) {
+        thread::scope(|scope| {
+            for program in programs {
+                scope.spawn(move || {
+                    for turn in program {
+                        self.take_turn(alloc, turn);
+                    }
+                    super::publish();
+                });
+            }
+        });
+    }
+
+    fn take_turn(&self, alloc: &impl GlobalAlloc, turn: &Turn) {
+        let enter = |body: &usize| {
+            let account = self.bodies[*body].lock().unwrap();
+            let inside = account.as_ref()?.enter();
+            Some((Whose::Bodys(*body), inside))
+        };
+        let mut inside: Vec<_> = turn.bodies.iter().filter_map(enter).collect();
+        let base = inside.last().map_or(Whose::Nobodys, |(whose, _)| *whose);
+        for step in &turn.before {
+            take(alloc, step, base, &self.blocks);
+        }
+        if turn.drops_bodies {
+            for body in &turn.bodies {
+                self.bodies[*body].lock().unwrap().take();
+            }
+        }
+        self.poll(alloc, &turn.poll, base);
+        for step in &turn.after {
+            take(alloc, step, base, &self.blocks);
+        }
+        while inside.pop().is_some() {}
+    }
+
+    fn poll(&self, alloc: &impl GlobalAlloc, poll: &Poll, base: Whose) {
+        let mut polled = poll.task.map(|task| self.tasks[task].lock().unwrap());
+        let task = polled.as_ref().and_then(|task| **task);
+        if let Some(task) = task {
+            super::enter(task.owner);
+        }
+        let whose = task.map_or(base, |task| Whose::Tasks(task.number));
+        for step in &poll.steps {
+            take(alloc, step, whose, &self.blocks);
+        }
+        let ended = task.filter(|_| poll.ends);
+        if ended.is_some() {
+            **polled.as_mut().unwrap() = None;
+        }
+        if poll.lets_go_early {
+            // Another thread may poll the task from here on, and end it.
+            drop(polled);
+        }
+        if task.is_some() {
+            super::leave();
+        }
+        if let Some(task) = ended {
+            SLOTS.end(task.owner.index, ORIGIN, 1);
+        }
+    }
+
+    fn free_all(&self, alloc: &(impl GlobalAlloc + Sync)) {
+        let blocks = std::mem::take(&mut *self.blocks.lock().unwrap());
+        // By a thread that has nothing to do with them.
+        apart(|| blocks.into_iter().for_each(|block| block.free(alloc)));
+    }
+
+    fn end_all(&self) {
+        for task in self.tasks.iter().filter_map(|task| *task.lock().unwrap()) {
+            SLOTS.end(task.owner.index, ORIGIN, 1);
+        }
+        for body in &self.bodies {
+            body.lock().unwrap().take();
+        }
+    }
+
+    /// Bytes of the blocks in use, by whose they are.
+    fn in_use(&self) -> HashMap<Whose, i64> {
+        let mut bytes = HashMap::new();
+        for block in self.blocks.lock().unwrap().iter() {
+            let size = i64::try_from(block.layout.size()).unwrap();
+            *bytes.entry(block.whose).or_default() += size;
+        }
+        bytes
+    }
 }
 
-fn poll(
-    alloc: &impl GlobalAlloc,
-    turn: &Turn,
-    tasks: &[Mutex<Option<Task>>],
-    blocks: &Mutex<Vec<Block>>,
-) {
-    let mut polled = turn.task.map(|task| tasks[task].lock().unwrap());
-    let task = polled.as_ref().and_then(|task| **task);
-    if let Some(task) = task {
-        super::enter(task.owner);
-    }
-    let number = task.map(|task| task.number);
-    for step in &turn.steps {
-        take(alloc, step, number, blocks);
-    }
-    let ended = task.filter(|_| turn.ends);
-    if ended.is_some() {
-        **polled.as_mut().unwrap() = None;
-    }
-    if turn.lets_go_early {
-        // Another thread may poll the task from here on, and end it.
-        drop(polled);
-    }
-    if task.is_some() {
-        super::leave();
-    }
-    if let Some(task) = ended {
-        SLOTS.end(task.owner.index, ORIGIN, 1);
-    }
-}
-
-fn take(alloc: &impl GlobalAlloc, step: &Step, owner: Option<usize>, blocks: &Mutex<Vec<Block>>) {
+fn take(alloc: &impl GlobalAlloc, step: &Step, whose: Whose, blocks: &Mutex<Vec<Block>>) {
     static FILLS: AtomicU64 = AtomicU64::new(0);
     #[allow(clippy::cast_possible_truncation)] // Any byte will do.
     let fill = FILLS.fetch_add(1, Relaxed) as u8;
@@ -228,7 +355,7 @@ fn take(alloc: &impl GlobalAlloc, step: &Step, owner: Option<usize>, blocks: &Mu
             blocks.swap_remove(pick)
         })
     };
-    match *step {
+    match step.clone() {
         Step::Allocate {
             size,
             align,
@@ -249,7 +376,7 @@ fn take(alloc: &impl GlobalAlloc, step: &Step, owner: Option<usize>, blocks: &Mu
                 let bytes = unsafe { std::slice::from_raw_parts(start, layout.size()) };
                 assert!(bytes.iter().all(|byte| *byte == 0));
             }
-            keep(start, layout, owner, fill, blocks);
+            keep(start, layout, whose, fill, blocks);
         }
         Step::Resize { pick: at, size } => {
             let Some(block) = pick(at) else { return };
@@ -266,8 +393,8 @@ fn take(alloc: &impl GlobalAlloc, step: &Step, owner: Option<usize>, blocks: &Mu
             };
             moved.check(block.layout.size().min(size));
             let layout = Layout::from_size_align(size, block.layout.align()).unwrap();
-            let owner = if grows { owner } else { block.owner };
-            keep(start, layout, owner, fill, blocks);
+            let whose = if grows { whose } else { block.whose };
+            keep(start, layout, whose, fill, blocks);
         }
         Step::Free { pick: at } => {
             if let Some(block) = pick(at) {
@@ -275,23 +402,20 @@ fn take(alloc: &impl GlobalAlloc, step: &Step, owner: Option<usize>, blocks: &Mu
                 block.free(alloc);
             }
         }
+        Step::ByPlumber(step) => {
+            super::as_plumber(|| take(alloc, &step, Whose::Plumbers, blocks));
+        }
     }
 }
 
-fn keep(
-    start: *mut u8,
-    layout: Layout,
-    owner: Option<usize>,
-    fill: u8,
-    blocks: &Mutex<Vec<Block>>,
-) {
+fn keep(start: *mut u8, layout: Layout, whose: Whose, fill: u8, blocks: &Mutex<Vec<Block>>) {
     // SAFETY: the block is that large, and nobody else's yet.
     unsafe { start.write_bytes(fill, layout.size()) };
     let start = start.expose_provenance();
     blocks.lock().unwrap().push(Block {
         start,
         layout,
-        owner,
+        whose,
         fill,
     });
 }
@@ -333,42 +457,67 @@ fn wake(alloc: &impl GlobalAlloc) {
     unsafe { alloc.dealloc(alloc.alloc(layout), layout) };
 }
 
+/// The same of bodies.
+fn body_balances() -> HashMap<usize, Balance> {
+    let mut found = HashMap::new();
+    SLOTS.for_each(|balance| {
+        let number = (0..BODIES).find(|number| site_of_body(*number) == balance.site);
+        found.extend(number.map(|number| (number, *balance)));
+    });
+    found
+}
+
+/// What an owner is known to retain is what it does; one that has ended and left nothing is
+/// forgotten.
+fn agrees(known: Option<&Balance>, expected: i64, alive: bool, whose: Whose) {
+    let retained = known.map_or(0, |balance| balance.bytes);
+    assert_eq!(retained, expected, "{whose:?}");
+    assert_eq!(known.is_some(), alive || expected > 0, "{whose:?}");
+    let origin = known.and_then(|balance| balance.origin);
+    assert_eq!(origin.is_some(), known.is_some() && !alive, "{whose:?}");
+    assert!(origin.is_none_or(|origin| origin == Origin::of(ORIGIN)));
+}
+
 fn obeys_the_law<A: GlobalAlloc + Sync>(inner: A, programs: &[Vec<Turn>]) {
     let _turn = turn();
     let alloc = Alloc::new(Counting(inner, AtomicI64::new(0)));
     apart(|| wake(&alloc));
-    let unowned = base_bytes(Base::Unowned);
+    let bases = || [Base::Unowned, Base::Plumber].map(base_bytes);
+    let before = bases();
     let made: Vec<Task> = (0..TASKS).map(new_task).collect();
-    let tasks: Vec<_> = made.iter().map(|task| Mutex::new(Some(*task))).collect();
-    let blocks = run(&alloc, programs, &tasks);
+    let world = World::new(&made);
+    world.run(&alloc, programs);
 
-    let mut expected = vec![0; TASKS];
-    let mut nobodys = 0;
-    for block in &blocks {
-        match block.owner {
-            Some(task) => expected[task] += block.layout.size(),
-            None => nobodys += block.layout.size(),
-        }
+    let in_use = world.in_use();
+    let expected = |whose| in_use.get(&whose).copied().unwrap_or(0);
+    let (tasks, bodies) = (balances(&made), body_balances());
+    for (number, task) in world.tasks.iter().enumerate() {
+        let (whose, alive) = (Whose::Tasks(number), task.lock().unwrap().is_some());
+        agrees(tasks.get(&number), expected(whose), alive, whose);
     }
-    let known = balances(&made);
-    for (task, expected) in expected.into_iter().enumerate() {
-        let retained = known.get(&task).map_or(0, |balance| balance.bytes);
-        assert_eq!(retained, i64::try_from(expected).unwrap(), "task {task}");
-        // One that has ended and left nothing is forgotten.
-        let alive = tasks[task].lock().unwrap().is_some();
-        assert_eq!(known.contains_key(&task), alive || expected > 0);
+    for (number, body) in world.bodies.iter().enumerate() {
+        let (whose, account) = (Whose::Bodys(number), body.lock().unwrap());
+        agrees(
+            bodies.get(&number),
+            expected(whose),
+            account.is_some(),
+            whose,
+        );
+        assert!(bodies.get(&number).is_none_or(Balance::is_body));
+        let bytes = account.as_ref().map(BodyAccount::bytes);
+        assert!(bytes.is_none_or(|bytes| bytes == expected(whose)));
     }
-    let nobodys = i64::try_from(nobodys).unwrap();
-    assert_eq!(base_bytes(Base::Unowned) - unowned, nobodys);
+    let [unowned, plumber] = bases();
+    assert_eq!(unowned - before[0], expected(Whose::Nobodys));
+    assert_eq!(plumber - before[1], expected(Whose::Plumbers));
 
-    // Freed by a thread that has nothing to do with it.
-    apart(|| blocks.into_iter().for_each(|block| block.free(&alloc)));
-    assert_eq!(base_bytes(Base::Unowned), unowned);
-    assert!(balances(&made).values().all(|balance| balance.bytes == 0));
-    for task in tasks.iter().filter_map(|task| *task.lock().unwrap()) {
-        SLOTS.end(task.owner.index, ORIGIN, 1);
-    }
-    assert!(balances(&made).is_empty());
+    world.free_all(&alloc);
+    assert_eq!(bases(), before);
+    let (tasks, bodies) = (balances(&made), body_balances());
+    let mut left = tasks.values().chain(bodies.values());
+    assert!(left.all(|balance| balance.bytes == 0));
+    world.end_all();
+    assert!(balances(&made).is_empty() && body_balances().is_empty());
     assert_eq!(alloc.inner().1.load(Relaxed), 0);
 }
 
@@ -398,13 +547,13 @@ proptest! {
         apart(|| wake(&alloc));
         let unowned = base_bytes(Base::Unowned);
         let made: Vec<Task> = (0..TASKS).map(new_task).collect();
-        let tasks: Vec<_> = made.iter().map(|task| Mutex::new(Some(*task))).collect();
-        let blocks = run(&alloc, &programs, &tasks);
-        apart(|| blocks.into_iter().for_each(|block| block.free(&alloc)));
+        let world = World::new(&made);
+        // A sample says nothing about a single owner.
+        prop_assert!(world.bodies.iter().all(|body| body.lock().unwrap().is_none()));
+        world.run(&alloc, &programs);
+        world.free_all(&alloc);
         prop_assert_eq!(base_bytes(Base::Unowned), unowned);
-        for task in tasks.iter().filter_map(|task| *task.lock().unwrap()) {
-            SLOTS.end(task.owner.index, ORIGIN, 1);
-        }
+        world.end_all();
         prop_assert!(balances(&made).is_empty());
         prop_assert_eq!(alloc.inner().1.load(Relaxed), 0);
     }
