@@ -1,6 +1,7 @@
 //! Annotations: what GitHub shows at the line of code.
 
 use std::env;
+use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -73,7 +74,8 @@ pub(super) fn github(report: &LeakReport, mode: Mode, checkout: &Checkout) -> St
         let own = place.filter(|place| !place.is_foreign());
         let mut message = format!("{}\n", headline(report, leak));
         if let (Some(place), None) = (place, own) {
-            message.push_str(&format!("at {place}\n"));
+            // Writing into a string cannot fail.
+            let _written = writeln!(message, "at {place}");
         }
         message.push_str(&cure(leak));
         annotate(own.or(test), leak.kind.name(), &message);

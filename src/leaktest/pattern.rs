@@ -86,13 +86,12 @@ impl Pattern {
 
     /// Whether it names this leak. Of tasks with names, all that are listed must be meant.
     pub fn covers(&self, leak: &Leak) -> bool {
-        let names = leak.tasks.iter().map(|task| task.name.as_deref());
-        let mut named = names.map(|name| name.is_some_and(|name| self.is_match(name)));
+        let mut tasks = leak.tasks.iter().map(|task| task.name.as_deref());
         let function = leak.function.as_deref();
         self.is_match(&leak.signature)
             || (leak.location.as_ref()).is_some_and(|place| self.is_match_place(place))
             || function.is_some_and(|function| self.is_match(function))
-            || (!leak.tasks.is_empty() && named.all(|it| it))
+            || (tasks.len() > 0 && tasks.all(|name| name.is_some_and(|name| self.is_match(name))))
     }
 }
 

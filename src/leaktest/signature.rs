@@ -8,7 +8,6 @@ use crate::snapshot::{CodeLine, Location, StallEvidence, code};
 const FOLDERS: [&str; 4] = ["src", "tests", "examples", "benches"];
 
 /// That of tasks or bytes: `pending_task src/upload.rs in upload::start`.
-#[cfg_attr(not(test), expect(dead_code, reason = "for the core"))]
 pub(super) fn of_site(
     kind: LeakKind,
     location: Option<&Location>,

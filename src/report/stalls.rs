@@ -70,7 +70,7 @@ fn labelled(label: &str, says: &str) -> String {
 }
 
 /// Some of many in one line, the rest counted.
-fn listed(says: impl ExactSizeIterator<Item = String>) -> String {
+pub(crate) fn listed(says: impl ExactSizeIterator<Item = String>) -> String {
     let more = says.len().saturating_sub(NAMED);
     let mut listed = says.take(NAMED).collect::<Vec<_>>().join(", ");
     if more > 0 {

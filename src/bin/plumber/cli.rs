@@ -15,7 +15,7 @@ use tokio_plumber::snapshot::Lint;
 use tokio_plumber::{Address, DEFAULT_PORT};
 
 use crate::units;
-use help::{CHECK_HELP, EXAMPLES, EXIT_CODES, FOR_ALL, RECORD_HELP, SETTINGS};
+use help::{BASELINE_HELP, CHECK_HELP, EXAMPLES, EXIT_CODES, FOR_ALL, RECORD_HELP, SETTINGS};
 
 mod help;
 #[cfg(test)]
@@ -71,6 +71,9 @@ pub(crate) enum Command {
     Record(Record),
     /// Shows a recording in the dashboard: pause, step, seek
     Replay(Replay),
+    /// Lists what plumber.toml allows leak tests to leave, and which of its entries should go
+    #[command(after_help = BASELINE_HELP)]
+    Baseline(Baseline),
     /// Says what a lint means, what a false positive looks like, and the cure
     Explain(Explain),
     /// Prints a script that completes this command in a shell
@@ -194,6 +197,18 @@ pub(crate) struct Replay {
     /// Writes its poll latencies as an HdrHistogram interval log, and shows nothing
     #[arg(long, value_name = "FILE", conflicts_with = "at")]
     pub(crate) hdr_log: Option<PathBuf>,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Baseline {
+    /// Where leak tests have put their reports [default: plumber in CARGO_TARGET_DIR, else the
+    /// nearest target/plumber]
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) reports: Option<PathBuf>,
+
+    /// How to write it
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) format: ReportFormat,
 }
 
 #[derive(Args, Clone, Debug)]

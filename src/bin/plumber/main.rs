@@ -5,6 +5,7 @@
 //! arguments, so that tests need none of them.
 
 mod attach;
+mod baseline;
 mod check;
 mod cli;
 mod exit;
@@ -69,19 +70,18 @@ fn run(cli: Cli) -> Result<u8, Failure> {
     let global = cli.global.clone();
     let terminal = stdout().is_terminal();
     let variable = |name: &str| env::var_os(name);
-    let sources = || {
+    let here = || {
         let here = env::current_dir();
-        let here = here.map_err(|error| {
-            Failure::usage(format!("the current directory is not known: {error}"))
-        })?;
-        Sources::read(&variable, &here)
+        here.map_err(|error| Failure::usage(format!("the current directory is not known: {error}")))
     };
+    let sources = || Sources::read(&variable, &here()?);
     match cli.into_command() {
         Command::Attach(args) => attach::run(&args, &global, &sources()?, &connect, terminal),
         Command::Snapshot(args) => snapshot::run(&args, &global, &sources()?, &connect),
         Command::Check(args) => check::run(&args, &global, &sources()?, &connect),
         Command::Record(args) => record::run(&args, &global, &sources()?, &connect),
         Command::Replay(args) => replay::run(&args, &global, terminal),
+        Command::Baseline(args) => baseline::run(&args, &here()?, &variable),
         Command::Explain(args) => {
             explain::run(args.lint, terminal, coloured(global.color, terminal))
         }

@@ -58,7 +58,7 @@ impl FromStr for Day {
 
 impl fmt::Display for DayError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("accepted is a date such as 2027-01-31")
+        f.write_str("a date is written as 2027-01-31")
     }
 }
 

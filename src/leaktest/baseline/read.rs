@@ -39,7 +39,7 @@ pub(super) fn entries(file: &ProjectText) -> Result<Vec<Entry>, BaselineError> {
                        under [[leaktest.allow]]";
             return Err(reader.wrong(name, why));
         };
-        for entry in list.iter() {
+        for entry in list {
             entries.push(reader.entry(entry)?);
         }
     }
@@ -119,9 +119,11 @@ impl Reader<'_> {
     fn day(&self, value: &Spanned<DeValue<'_>>) -> Result<Day, BaselineError> {
         let (day, given) = match value.get_ref() {
             DeValue::Datetime(date) => (Day::of_toml(date).ok_or(DayError), date.to_string()),
-            _ => {
-                let text = self.text("expires", value)?;
-                (text.parse(), text.to_owned())
+            DeValue::String(text) => (text.parse(), text.to_string()),
+            other => {
+                let kind = other.type_str();
+                let why = format!("[[leaktest.allow]] expires is a date, and no {kind}");
+                return Err(self.wrong(value, &why));
             }
         };
         day.map_err(|error| self.not_accepted("expires", value, &given, &error.to_string()))
@@ -138,8 +140,9 @@ impl Reader<'_> {
         match value.get_ref().as_array() {
             None => Ok(vec![test(value)?]),
             Some(list) if list.is_empty() => {
-                let accepted = "in no test it would allow nothing; leave it out for all tests";
-                Err(self.not_accepted("tests", value, "", accepted))
+                let why = "[[leaktest.allow]] tests = [] allows nothing: leave it out for all \
+                           tests";
+                Err(self.wrong(value, why))
             }
             Some(list) => list.iter().map(test).collect(),
         }

@@ -41,7 +41,7 @@ fn wrongs(leaks: &[Leak]) -> Vec<String> {
                 wrongs.push(format!("kept {tasks} in memory"));
             }
             LeakKind::StalledPoll => {
-                wrongs.push(format!("stalled the event loop {}", times(total)))
+                wrongs.push(format!("stalled the event loop {}", times(total)));
             }
             LeakKind::RetainedBytes => wrongs.push(format!("did not free {}", bytes(total))),
             LeakKind::GrowingTasks => grew.push(plural(total, "task", "tasks")),

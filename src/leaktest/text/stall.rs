@@ -1,15 +1,12 @@
 //! A line that holds up the event loop.
 
 use super::sheet::Sheet;
-use crate::format::{count, duration, plural};
-use crate::report::stalls::stacks;
+use crate::format::{duration, plural};
+use crate::report::stalls::{listed, stacks};
 use crate::snapshot::{StallCause, StallEvidence, StallKind, StallingSite};
 
 /// Lines of a stack; the rest is counted.
 const STACK: usize = 14;
-
-/// Spawn sites that are named; the rest is counted.
-const SITES: usize = 3;
 
 /// ```text
 /// line         src/db.rs:118 in db::fetch
@@ -71,15 +68,5 @@ fn sites(sites: &[StallingSite]) -> String {
     let site = |StallingSite { site, stalls }: &StallingSite| {
         format!("{} ({})", site.location, plural(*stalls, "stall", "stalls"))
     };
-    let mut told = sites
-        .iter()
-        .take(SITES)
-        .map(site)
-        .collect::<Vec<_>>()
-        .join(", ");
-    let more = sites.len().saturating_sub(SITES);
-    if more > 0 {
-        told.push_str(&format!(" and {} more", count(more as u64)));
-    }
-    told
+    listed(sites.iter().map(site))
 }

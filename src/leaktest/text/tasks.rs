@@ -1,5 +1,7 @@
 //! What leaked tasks do, and who spawned them.
 
+use std::fmt::Write as _;
+
 use super::sheet::Sheet;
 use crate::format::{bytes, count, duration, plural};
 use crate::leaktest::leak::{Ancestor, Leak, LeakKind, LeakedTask};
@@ -29,7 +31,8 @@ pub(super) fn write(sheet: &mut Sheet, leak: &Leak) {
     for task in listed {
         let mut says = doing(task);
         if way.is_none() {
-            says.push_str(&format!("; spawned by {}", spawned_by(&task.parents)));
+            // Writing into a string cannot fail.
+            let _written = write!(says, "; spawned by {}", spawned_by(&task.parents));
         }
         sheet.fact(&format!("task {}", task.id), &says);
     }

@@ -14,7 +14,7 @@ Where settings come from, the first that has one:
 pub(super) const EXIT_CODES: &str = "\
 Exit codes:
   0    all is well
-  1    check found what the limits do not allow
+  1    check found what the limits do not allow, baseline an entry that should go
   2    the command line, a PLUMBER_ variable, plumber.toml or a limit is wrong
   3    cannot attach, or what was asked could not be judged
   130  ctrl-c, before anything could be judged
@@ -64,3 +64,28 @@ Examples:
 Ctrl-c ends the recording. While the connection is lost there are no pictures, and it is tried
 again. A recorder that is killed loses the picture that it is in, and no others. The interval
 log is what HdrHistogram's own tools read: an interval a second, in nanoseconds.";
+
+pub(super) const BASELINE_HELP: &str = "\
+Examples:
+  cargo test && plumber baseline
+      fails if an entry of plumber.toml has expired, or no test needs it any more
+  plumber baseline --format json | jq -r '.entries[] | select(.status != \"needed\") | .line'
+      the lines of these entries
+
+An entry allows one leak, or several, in leak tests: #[tokio::test(crate =
+\"tokio_plumber::leaktest\")]. It looks so:
+  [[leaktest.allow]]
+  signature = \"pending_task src/pool.rs in pool::Pool::new\"   # * stands for anything
+  reason = \"the reaper lives as long as the pool, #1234\"
+  expires = 2027-01-31     # the last day; without it, for good
+  tests = [\"pool::*\"]      # in these tests; without it, in all
+PLUMBER_BLESS=1 cargo test adds an entry for each leak that is there and not allowed.
+
+Each leak test leaves a report when it runs, and those are what is read: run all tests first.
+Reports of tests that are gone stay; remove the folder, and run all tests, to forget them.
+
+Exit codes:
+  0    every entry is needed, or there is none
+  1    an entry is not needed, or has expired
+  2    the command line, plumber.toml or a report is wrong
+  3    there are entries, and no reports to judge them by";

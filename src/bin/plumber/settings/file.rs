@@ -1,17 +1,18 @@
 //! `plumber.toml`: the settings of a project.
 
 use std::collections::BTreeMap;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use tokio_plumber::leaktest::Baseline;
+use tokio_plumber::project::ProjectText;
 use toml::Spanned;
-use toml::de::{DeString, DeTable, DeValue};
+use toml::de::{DeString, DeValue};
 
 use super::{Given, KEYS, Key, Origin};
 use crate::exit::Failure;
 
-/// Its name, in the current directory or one above it.
-const NAME: &str = "plumber.toml";
+/// The table of what leak tests may leave.
+const LEAK_TESTS: &str = "leaktest";
 
 /// Its values, each with the line that it is in.
 #[derive(Clone, Debug)]
@@ -23,24 +24,16 @@ pub(crate) struct ProjectFile {
 impl ProjectFile {
     /// The nearest one, if there is any.
     pub(super) fn find(here: &Path) -> Result<Option<Self>, Failure> {
-        for folder in here.ancestors() {
-            let path = folder.join(NAME);
-            match std::fs::read_to_string(&path) {
-                Ok(text) => return Self::parse(path, &text).map(Some),
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
-                Err(error) => {
-                    let path = path.display();
-                    return Err(Failure::usage(format!("cannot read {path}: {error}")));
-                }
-            }
-        }
-        Ok(None)
+        let file = ProjectText::find(here).map_err(Failure::usage)?;
+        file.map(Self::parse).transpose()
     }
 
-    pub(super) fn parse(path: PathBuf, text: &str) -> Result<Self, Failure> {
-        let reader = Reader { path: &path, text };
-        let values = reader.values()?;
-        Ok(Self { path, values })
+    pub(super) fn parse(file: ProjectText) -> Result<Self, Failure> {
+        let values = Reader { file: &file }.values()?;
+        Ok(Self {
+            path: file.path,
+            values,
+        })
     }
 
     /// Where it lies.
@@ -55,25 +48,27 @@ impl ProjectFile {
 }
 
 struct Reader<'a> {
-    path: &'a Path,
-    text: &'a str,
+    file: &'a ProjectText,
 }
 
 type Values = BTreeMap<(String, String), Vec<Given>>;
 
 impl Reader<'_> {
     fn values(&self) -> Result<Values, Failure> {
-        let document = DeTable::parse(self.text).map_err(|error| {
-            let at = error.span().map_or(0, |span| span.start);
-            let why = error.message().lines().collect::<Vec<_>>().join(", ");
-            self.wrong(at, &why)
-        })?;
+        // Its entries have a shape of their own, and the library reads them.
+        Baseline::of(self.file).map_err(|error| Failure::usage(error.to_string()))?;
+        let document = self.file.document().map_err(Failure::usage)?;
         let mut values = Values::new();
         for (table, content) in document.get_ref() {
             let at = table.span().start;
             let table = table.get_ref().as_ref();
+            if table == LEAK_TESTS {
+                continue;
+            }
             if !KEYS.iter().any(|key| key.table == table) {
-                let why = format!("{table} is no table of settings; there are [attach], [check]");
+                let why = format!(
+                    "{table} is no table of settings; there are [attach], [check], [leaktest]"
+                );
                 return Err(self.wrong(at, &why));
             }
             let Some(settings) = content.get_ref().as_table() else {
@@ -127,7 +122,7 @@ impl Reader<'_> {
         };
         let given = Given {
             text,
-            whose: format!("{}[{table}] {name} = ", self.place(at)),
+            whose: self.file.wrong(at, &format!("[{table}] {name} = ")),
             origin: Origin::File,
         };
         given.parsed(key.accepts)?;
@@ -135,13 +130,6 @@ impl Reader<'_> {
     }
 
     fn wrong(&self, at: usize, why: &str) -> Failure {
-        Failure::usage(format!("{}{why}", self.place(at)))
-    }
-
-    /// `plumber.toml:3: `
-    fn place(&self, at: usize) -> String {
-        let before = self.text.get(..at).unwrap_or_default();
-        let line = before.matches('\n').count() + 1;
-        format!("{}:{line}: ", self.path.display())
+        Failure::usage(self.file.wrong(at, why))
     }
 }

@@ -1,4 +1,5 @@
 use clap::Parser;
+use tokio_plumber::project::ProjectText;
 
 use super::*;
 use crate::cli::{Cli, Command};
@@ -19,9 +20,12 @@ impl Given<'_> {
             let (_, value) = variables.find(|(known, _)| *known == name)?;
             Some(OsString::from(value))
         };
-        let parsed = self
-            .file
-            .map(|text| ProjectFile::parse("proj/plumber.toml".into(), text));
+        let parsed = self.file.map(|text| {
+            ProjectFile::parse(ProjectText {
+                path: "proj/plumber.toml".into(),
+                text: text.to_owned(),
+            })
+        });
         let file = parsed.transpose().map_err(|failure| failure.message)?;
         let sources = Sources {
             variable: &variable,
@@ -141,6 +145,17 @@ fn a_flag_outweighs_a_variable_outweighs_the_file_outweighs_the_default() {
 }
 
 #[test]
+fn what_leak_tests_may_leave_is_no_setting_of_ours() {
+    let entry = "[[leaktest.allow]]\nsignature = \"zombie_task *\"\nreason = \"why\"\n";
+    let file = format!("{FILE}{entry}");
+    let given = Given {
+        variables: &[],
+        file: Some(&file),
+    };
+    assert_eq!(given.check(&[]).expect("valid").limits.allow.len(), 2);
+}
+
+#[test]
 fn what_to_attach_to_has_the_same_order() {
     let both = Given {
         variables: &VARIABLES,
@@ -213,6 +228,7 @@ fn what_is_wrong_is_named_with_its_place() {
         "[attach]\naddr = \"a b\"",
         "[check]\nfor = ",
         "[check]\nfor = \"1m\"\nfor = \"2m\"",
+        "[[leaktest.allow]]\nsignature = \"zombie_task *\"",
     ];
     let of_files = wrong.map(|text| {
         let file = Given {
