@@ -131,7 +131,8 @@ pub struct Leak {
     pub signature: String,
     /// The spawn site, or the line that stalls; `None` where that is not known.
     pub location: Option<Location>,
-    /// The function that the location is in, where debug information tells.
+    /// The function that the location is in, without closures at its end, where debug
+    /// information tells.
     pub function: Option<String>,
     /// How much there is: tasks, zombies, stalls or bytes, as the kind has it; of growth,
     /// the median of a round.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::leak::Leak;
 use super::signature::crate_file;
-use crate::snapshot::Location;
+use crate::snapshot::{Location, code};
 
 /// Names leaks. It is compared as a whole with a leak's signature, its file, its file and
 /// line, its function and the names of its tasks; `*` stands for anything, nothing included.
@@ -74,14 +74,19 @@ impl Pattern {
         rest.ends_with(last)
     }
 
-    /// Whether it names this place: a file, as it is compiled or as it is told, or a file
-    /// and its line.
+    /// Whether it names this place: a file, as it is compiled or as a report tells it,
+    /// alone or with its line.
     pub fn is_match_place(&self, location: &Location) -> bool {
-        let told = crate_file(&location.file);
-        let files = [location.file.as_str(), location.short_file(), &told];
-        let line = location.line;
-        let is_named = |file: &str| self.is_match(file) || self.is_match(&format!("{file}:{line}"));
-        files.into_iter().any(is_named)
+        let Location { file, line, column } = location;
+        let from_crate = crate_file(file);
+        let is_named = |file: &str| {
+            self.is_match(file)
+                || self.is_match(&format!("{file}:{line}"))
+                || self.is_match(&format!("{file}:{line}:{column}"))
+        };
+        [file, code::short(file), &from_crate]
+            .into_iter()
+            .any(is_named)
     }
 
     /// Whether it names this leak. Of tasks with names, all that are listed must be meant.
@@ -119,6 +124,7 @@ mod tests {
             "pending_task src/upload.rs in upload::start",
             "src/upload.rs",
             "src/upload.rs:41",
+            "src/upload.rs:41:9",
             " upload::start ",
             "upload::*",
             "*",
@@ -128,6 +134,15 @@ mod tests {
         }
         for text in ["upload.rs", "src/upload.rs:4", "src/upload.rs:9", "reaper"] {
             assert!(!pattern(text).covers(&leak), "{text}");
+        }
+        let mut elsewhere = leak.clone();
+        elsewhere.location = Some(Location {
+            file: "/home/u/service/src/db.rs".to_owned(),
+            line: 7,
+            column: 1,
+        });
+        for text in ["src/db.rs:7", "service/src/db.rs:7", "/home/*/db.rs"] {
+            assert!(pattern(text).covers(&elsewhere), "{text}");
         }
         leak.tasks[0].name = Some("reaper".to_owned());
         assert!(!pattern("reaper").covers(&leak), "one of several");

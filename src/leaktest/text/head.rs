@@ -96,14 +96,20 @@ pub(in crate::leaktest) fn headline(report: &LeakReport, leak: &Leak) -> String 
         LeakKind::RetainedBytes => format!("{} were not freed", bytes(measured)),
         LeakKind::GrowingTasks | LeakKind::GrowingZombies | LeakKind::GrowingBytes => grew(leak),
     };
-    let says = match (leak.kind, leak.budget) {
-        (_, 0) => says,
-        (LeakKind::RetainedBytes | LeakKind::GrowingBytes, budget) => {
-            format!("{says}; the budget is {}", bytes(budget))
-        }
-        (_, budget) => format!("{says}; the budget is {}", count(budget)),
+    format!("{}: {says}{}", leak.kind, budget(leak))
+}
+
+/// `; the budget is 2`, where there is any.
+fn budget(leak: &Leak) -> String {
+    let allowed = match leak.kind {
+        LeakKind::RetainedBytes | LeakKind::GrowingBytes => bytes(leak.budget),
+        _ => count(leak.budget),
     };
-    format!("{}: {says}", leak.kind)
+    match (leak.budget, &leak.growth) {
+        (0, _) => String::new(),
+        (_, None) => format!("; the budget is {allowed}"),
+        (_, Some(_)) => format!("; the budget is {allowed} a round"),
+    }
 }
 
 fn stalled(stalls: u64, stall: Option<&StallEvidence>) -> String {

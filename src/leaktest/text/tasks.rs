@@ -54,8 +54,10 @@ fn memory(sheet: &mut Sheet, leak: &Leak) {
     let Some(retained) = leak.retained_bytes.filter(|_| !of_bytes) else {
         return;
     };
+    // Of growth, what was measured is that of a round, and not how many there are.
     let each = match leak.measured {
         0 | 1 => String::new(),
+        _ if leak.growth.is_some() => String::new(),
         tasks => format!(", {} each", bytes(retained / tasks)),
     };
     sheet.fact("memory", &format!("{}{each}", bytes(retained)));
