@@ -1,6 +1,8 @@
 //! What happens on each event, free of Tokio's types.
 
 use std::panic::Location;
+#[cfg(feature = "leaktest")]
+use std::time::Duration;
 
 use super::cells::Cell;
 use super::clock::{Clock, clock};
@@ -16,12 +18,20 @@ use crate::heap;
 use crate::heap::slots::Key;
 use crate::snapshot::{RuntimeId, TaskId};
 
+/// The origin of the task that this thread polls, if any.
+#[cfg(feature = "leaktest")]
+pub(crate) fn polling_origin() -> Option<RuntimeId> {
+    with_seat(|seat| seat.polling().map(|polling| polling.desk.record.origin()))
+}
+
 /// Records the events of one runtime; shared by its hooks, and by every task
 /// of it that is not freed yet.
 #[derive(Debug)]
 pub(crate) struct Recorder {
     runtime: RuntimeId,
     clock: &'static Clock,
+    #[cfg(feature = "leaktest")]
+    stall_threshold: Option<Duration>,
     /// A poll of more ticks than this is slow.
     slow: u64,
 }
@@ -34,6 +44,8 @@ impl Recorder {
             .stall_threshold
             .map_or(u64::MAX, |threshold| clock.ticks_in(threshold));
         Self {
+            #[cfg(feature = "leaktest")]
+            stall_threshold: facts.stall_threshold,
             runtime: registry::add_runtime(facts),
             clock,
             slow,
@@ -42,6 +54,12 @@ impl Recorder {
 
     pub(crate) fn runtime(&self) -> RuntimeId {
         self.runtime
+    }
+
+    /// The poll duration from which on stalls are looked for, if they are.
+    #[cfg(feature = "leaktest")]
+    pub(crate) fn stall_threshold(&self) -> Option<Duration> {
+        self.stall_threshold
     }
 
     /// A task was spawned; `parent` is the task being polled, zero for none.

@@ -9,6 +9,8 @@ use tokio::runtime::LocalOptions;
 #[cfg(tokio_unstable)]
 use tokio::runtime::{HistogramConfiguration, HistogramScale, RngSeed, TaskMeta, UnhandledPanic};
 
+#[cfg(feature = "leaktest")]
+use super::around::{AroundBlockOn, Built, MakeAround};
 use super::instrument::install;
 use super::{LocalRuntime, Runtime, Watch};
 use crate::config::Config;
@@ -18,6 +20,7 @@ use crate::probe::hooks::{self, UserHooks, UserThreadHooks};
 use crate::probe::recorder::Recorder;
 use crate::probe::registry::RuntimeFacts;
 use crate::snapshot::Flavor;
+use crate::stall::Warming;
 
 /// [`tokio::runtime::Builder`], whose runtimes are instrumented.
 ///
@@ -32,6 +35,8 @@ pub struct Builder {
     hooks: UserHooks,
     #[cfg(tokio_unstable)]
     thread_hooks: UserThreadHooks,
+    #[cfg(feature = "leaktest")]
+    around: Option<MakeAround>,
 }
 
 impl fmt::Debug for Builder {
@@ -86,7 +91,26 @@ impl Builder {
             hooks: UserHooks::default(),
             #[cfg(tokio_unstable)]
             thread_hooks: UserThreadHooks::default(),
+            #[cfg(feature = "leaktest")]
+            around: None,
         }
+    }
+
+    /// Has the runtimes do something around each `block_on`.
+    #[cfg(feature = "leaktest")]
+    pub(crate) fn around_block_on(mut self, around: MakeAround) -> Self {
+        self.around = Some(around);
+        self
+    }
+
+    /// What a runtime that was just built does around each `block_on`.
+    #[cfg(feature = "leaktest")]
+    fn make_around(&self, recorder: Option<&Arc<Recorder>>) -> Option<Box<dyn AroundBlockOn>> {
+        let make = self.around?;
+        Some(make(Built {
+            id: recorder.map(|recorder| recorder.runtime()),
+            stall_threshold: recorder.and_then(|recorder| recorder.stall_threshold()),
+        }))
     }
 
     /// See [`tokio::runtime::Builder::new_current_thread`].
@@ -117,8 +141,12 @@ impl Builder {
         #[cfg(tokio_unstable)]
         hooks::clear(&mut self.inner);
         let inner = built?;
-        let watch = recorder.map(|recorder| Watch::new(recorder, inner.metrics(), self.flavor));
-        Ok(Runtime { inner, watch })
+        Ok(Runtime {
+            #[cfg(feature = "leaktest")]
+            around: self.make_around(recorder.as_ref()),
+            watch: recorder.map(|recorder| Watch::new(recorder, inner.metrics(), self.flavor)),
+            inner,
+        })
     }
 
     /// Builds an instrumented runtime whose tasks need not be `Send`.
@@ -139,8 +167,12 @@ impl Builder {
         #[cfg(tokio_unstable)]
         hooks::clear(&mut self.inner);
         let inner = built?;
-        let watch = recorder.map(|recorder| Watch::new(recorder, inner.metrics(), Flavor::Local));
-        Ok(LocalRuntime { inner, watch })
+        Ok(LocalRuntime {
+            #[cfg(feature = "leaktest")]
+            around: self.make_around(recorder.as_ref()),
+            watch: recorder.map(|recorder| Watch::new(recorder, inner.metrics(), Flavor::Local)),
+            inner,
+        })
     }
 
     fn install(&mut self, flavor: Flavor) -> Option<Arc<Recorder>> {
@@ -149,15 +181,26 @@ impl Builder {
             flavor,
             ..RuntimeFacts::default()
         };
+        let warming = self.warming();
         install(
             &mut self.inner,
             self.config.clone(),
             facts,
+            warming,
             #[cfg(tokio_unstable)]
             &self.hooks,
             #[cfg(tokio_unstable)]
             &self.thread_hooks,
         )
+    }
+
+    /// A leak test most often ends without a stall.
+    fn warming(&self) -> Warming {
+        #[cfg(feature = "leaktest")]
+        if self.around.is_some() {
+            return Warming::AtFirstStall;
+        }
+        Warming::AtStart
     }
 
     /// Names the runtime, in Tokio and in reports. See
@@ -246,6 +289,22 @@ impl Builder {
         max_io_events_per_busy_tick(capacity: usize);
         #[cfg(feature = "test-util")]
         start_paused(paused: bool);
+    }
+
+    /// See `tokio::runtime::Builder::start_paused`.
+    ///
+    /// # Panics
+    ///
+    /// If `paused`: Tokio can pause time only with its feature `test-util`, which this
+    /// crate's feature of the same name switches on.
+    #[cfg(not(feature = "test-util"))]
+    pub fn start_paused(&mut self, paused: bool) -> &mut Self {
+        assert!(
+            !paused,
+            "start_paused needs tokio-plumber's feature test-util: features = [\"test-util\"] \
+             in [dev-dependencies]"
+        );
+        self
     }
 }
 

@@ -9,7 +9,7 @@ use crate::engine;
 use crate::probe::hooks::{self, UserHooks, UserThreadHooks};
 use crate::probe::recorder::Recorder;
 use crate::probe::registry::RuntimeFacts;
-use crate::stall;
+use crate::stall::{self, Warming};
 
 /// Instruments the runtimes that `builder` builds from now on.
 ///
@@ -89,11 +89,12 @@ impl Instrument {
             builder,
             self.config,
             facts,
+            Warming::AtStart,
             &UserHooks::default(),
             &UserThreadHooks::default(),
         );
         #[cfg(not(tokio_unstable))]
-        install(builder, self.config, facts);
+        install(builder, self.config, facts, Warming::AtStart);
     }
 }
 
@@ -102,6 +103,7 @@ pub(super) fn install(
     builder: &mut tokio::runtime::Builder,
     config: Config,
     mut facts: RuntimeFacts,
+    warming: Warming,
     #[cfg(tokio_unstable)] user: &UserHooks,
     #[cfg(tokio_unstable)] user_threads: &UserThreadHooks,
 ) -> Option<Arc<Recorder>> {
@@ -136,7 +138,7 @@ pub(super) fn install(
     #[cfg(feature = "attach")]
     crate::serve::start_with_runtime(&config.serve);
     if config.stall_threshold.is_some() {
-        stall::start(engine::stalls_anew, stall::Warming::AtStart);
+        stall::start(engine::stalls_anew, warming);
     }
     Some(recorder)
 }

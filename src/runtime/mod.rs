@@ -14,6 +14,8 @@
 //! Who builds a runtime by hand and wants to keep Tokio's builder calls
 //! [`instrument`] on it.
 
+#[cfg(feature = "leaktest")]
+pub(crate) mod around;
 mod builder;
 mod instrument;
 
@@ -36,6 +38,8 @@ pub use instrument::{Instrument, instrument};
 pub struct Runtime {
     inner: tokio::runtime::Runtime,
     watch: Option<Watch>,
+    #[cfg(feature = "leaktest")]
+    around: Option<Box<dyn around::AroundBlockOn>>,
 }
 
 /// An instrumented [`tokio::runtime::LocalRuntime`], and all it can do.
@@ -43,6 +47,8 @@ pub struct Runtime {
 pub struct LocalRuntime {
     inner: tokio::runtime::LocalRuntime,
     watch: Option<Watch>,
+    #[cfg(feature = "leaktest")]
+    around: Option<Box<dyn around::AroundBlockOn>>,
 }
 
 /// What an instrumented runtime keeps besides Tokio's.
@@ -104,6 +110,15 @@ macro_rules! runtime_like {
             /// As Tokio's.
             #[track_caller]
             pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+                #[cfg(feature = "leaktest")]
+                if let Some(around) = &self.around {
+                    return around::run(&**around, self, || self.run(future));
+                }
+                self.run(future)
+            }
+
+            #[track_caller]
+            fn run<F: Future>(&self, future: F) -> F::Output {
                 let _watched = InBlockOn::enter(self.watch.as_ref());
                 self.inner.block_on(future)
             }
@@ -121,6 +136,13 @@ macro_rules! runtime_like {
             /// Tokio's own runtime; it stays instrumented.
             pub fn into_inner(self) -> tokio::runtime::$runtime {
                 self.inner
+            }
+        }
+
+        #[cfg(feature = "leaktest")]
+        impl around::Driver for $runtime {
+            fn drive(&self, future: std::pin::Pin<&mut dyn Future<Output = ()>>) {
+                self.run(future);
             }
         }
 
