@@ -13,6 +13,8 @@ mod floors;
 pub(crate) mod history;
 mod idle_tasks;
 mod leaking_site;
+#[cfg(feature = "leaktest")]
+mod leftovers;
 #[cfg(feature = "attach")]
 pub(crate) mod live;
 mod memory;
@@ -37,6 +39,11 @@ use crate::probe::sched;
 use crate::snapshot::{Evidence, Finding, SiteId, Snapshot, TaskSelection};
 use crate::stall;
 use crate::tell;
+
+#[cfg(feature = "leaktest")]
+pub(crate) use leftovers::{
+    Leftovers, Whose, Zombie, ancestors, leftovers, live_task, origin, polls, site, unowned_bytes,
+};
 
 use findings::About;
 use history::ProcessPast;

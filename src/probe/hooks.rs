@@ -160,7 +160,7 @@ impl<F: FnMut()> Drop for OnDrop<F> {
 /// The number in a task id. Tokio gives no access to it, but hashes nothing
 /// else; the compiler reduces this to a move.
 #[inline]
-fn id(id: task::Id) -> u64 {
+pub(crate) fn id(id: task::Id) -> u64 {
     let mut number = Number(0);
     id.hash(&mut number);
     number.0
@@ -220,11 +220,11 @@ mod tests {
             let _home = home::enter(test.runtime());
             own.block_on(async {
                 let handle = other.handle().clone();
-                let parent = other.spawn(async move { handle.spawn(pending::<()>()) });
+                let parent = other.spawn(async move { handle.spawn(pending::<()>()).id() });
                 parent.await.unwrap()
             })
         };
-        let child = facts(child.id());
+        let child = facts(child);
         let both = (child.runtime, child.origin);
         assert_eq!(both, (library.runtime(), test.runtime()));
         let stranger = facts(other.spawn(pending::<()>()).id());

@@ -336,6 +336,18 @@ pub(crate) fn sample(sample: &mut Sample) {
     }
 }
 
+/// Finished polls of a runtime that has not ended.
+#[cfg(feature = "leaktest")]
+pub(crate) fn polls(id: RuntimeId) -> u64 {
+    let mut registry = registry();
+    let past = registry
+        .runtime(id)
+        .map_or(0, |runtime| runtime.totals.polls);
+    let leases = registry.leases.iter();
+    let cells = leases.filter(|lease| lease.thread.runtime == id);
+    past + cells.map(|lease| lease.cell.totals().polls).sum::<u64>()
+}
+
 /// Reads the threads that poll or have polled.
 pub(crate) fn workers() -> Vec<WorkerFacts> {
     let mut registry = registry();
