@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::sheet::Sheet;
-use crate::format::{bytes, count, duration, plural};
+use crate::format::{bytes, duration, plural};
 use crate::leaktest::leak::{Ancestor, Leak, LeakKind, LeakedTask};
 
 /// Tasks that are listed; the rest is counted.
@@ -13,26 +13,26 @@ const TASKS: usize = 5;
 const PARENTS: usize = 4;
 
 /// ```text
-/// spawned by   task 17 (src/serve.rs:88:5, finished), spawned by the test's body
+/// spawned by   task 17 (src/serve.rs:88:5, alive), spawned by the test's body
 /// memory       48.0 KiB, 16.0 KiB each
 /// task 19      idle, last polled 512 ms ago, 3 polls so far, 16.0 KiB
 /// task 20      never polled
 /// ```
 pub(super) fn write(sheet: &mut Sheet, leak: &Leak) {
     let listed = leak.tasks.get(..TASKS).unwrap_or(&leak.tasks);
-    let mut ways = listed.iter().map(|task| spawned_by(&task.parents));
-    let way = ways.next();
+    let mut ways = listed.iter().map(spawned_by);
+    let way = ways.next().flatten();
     // Said once where it is the same for all.
-    let way = way.filter(|first| ways.all(|way| way == *first));
+    let way = way.filter(|first| ways.all(|way| way.as_ref() == Some(first)));
     if let Some(way) = &way {
         sheet.fact("spawned by", way);
     }
     memory(sheet, leak);
     for task in listed {
         let mut says = doing(task);
-        if way.is_none() {
+        if let Some(own) = spawned_by(task).filter(|_| way.is_none()) {
             // Writing into a string cannot fail.
-            let _written = write!(says, "; spawned by {}", spawned_by(&task.parents));
+            let _written = write!(says, "; spawned by {own}");
         }
         sheet.fact(&format!("task {}", task.id), &says);
     }
@@ -90,18 +90,25 @@ fn doing(task: &LeakedTask) -> String {
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
-/// `task 17 (src/serve.rs:88:5, finished), spawned by the test's body`
-fn spawned_by(parents: &[Ancestor]) -> String {
-    let told = parents.iter().take(PARENTS).map(ancestor);
-    let mut told: Vec<_> = told.collect();
-    match parents.len().saturating_sub(PARENTS) {
-        0 => told.push("the test's body".to_owned()),
-        more => told.push(format!(
-            "{} more tasks, and at last the test's body",
-            count(more as u64)
-        )),
+/// `task 17 (src/serve.rs:88:5), spawned by the test's body`; as far as it is known: of a
+/// task that has ended nobody knows who spawned it.
+fn spawned_by(task: &LeakedTask) -> Option<String> {
+    if task.finished.is_some() {
+        return None;
     }
-    told.join(", spawned by ")
+    let parents = &task.parents;
+    let mut told: Vec<_> = parents.iter().take(PARENTS).map(ancestor).collect();
+    let more = parents.len().saturating_sub(PARENTS);
+    if more > 0 {
+        told.push(plural(more as u64, "more task", "more tasks"));
+    }
+    if parents
+        .last()
+        .is_none_or(|last| last.finished == Some(false))
+    {
+        told.push("the test's body".to_owned());
+    }
+    Some(told.join(", spawned by "))
 }
 
 fn ancestor(parent: &Ancestor) -> String {

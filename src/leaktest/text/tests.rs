@@ -86,7 +86,7 @@ fn what_is_left_out_is_counted() {
     for counted in [
         "(25 more)",
         "1,195 more tasks",
-        "by 3 more tasks,",
+        "by 3 more tasks",
         "… and 4 more",
     ] {
         assert!(told.contains(counted), "{counted}: {told}");
