@@ -86,7 +86,6 @@ fn folder(variable: &dyn Fn(&str) -> Option<OsString>, binary: Option<&Path>) ->
 
 /// The name of the running test binary, as reports have it: without the hash that cargo
 /// adds, and with the package's name where that is another one.
-#[expect(dead_code, reason = "for the core")]
 pub(super) fn binary_name() -> String {
     let path = env::current_exe().unwrap_or_default();
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();

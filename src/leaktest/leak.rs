@@ -1,10 +1,12 @@
 //! What a leak test found: owned facts, made once, read by text, JSON and annotations.
 
 use std::fmt;
+use std::panic;
 use std::time::Duration;
 
 use serde::Serialize;
 
+use super::json;
 use crate::snapshot::{Location, NotMeasured, StallEvidence, TaskId, ns, some_ns};
 
 /// Version of the report's shape, as written into `target/plumber/*.json`.
@@ -41,6 +43,53 @@ pub struct LeakReport {
     pub not_measured: Vec<NotMeasured>,
     /// What else is worth a sentence, such as an entry of the baseline that is not needed.
     pub notes: Vec<String>,
+}
+
+impl LeakReport {
+    /// One that nothing was found for yet.
+    pub(super) fn new(test: String, caller: &panic::Location<'_>, settle: Duration) -> Self {
+        Self {
+            version: FORMAT_VERSION,
+            binary: json::binary_name(),
+            test,
+            part: None,
+            location: Some(Location {
+                file: caller.file().to_owned(),
+                line: caller.line(),
+                column: caller.column(),
+            }),
+            outcome: Outcome::Clean,
+            leaks: Vec::new(),
+            allowed: Vec::new(),
+            settle,
+            settled_after: Duration::ZERO,
+            not_measured: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+}
+
+impl Outcome {
+    /// The probe sees nothing of the runtime.
+    pub(super) fn not_instrumented() -> Self {
+        let (why, help) = if cfg!(tokio_unstable) {
+            (
+                "the runtime was built elsewhere, or without instrumentation",
+                "build it with #[tokio::test(crate = \"tokio_plumber::leaktest\")] or \
+                 tokio_plumber::leaktest::runtime::Builder, and leave PLUMBER_INSTRUMENT alone",
+            )
+        } else {
+            (
+                "built without --cfg tokio_unstable, so Tokio has no task hooks",
+                "add it to rustflags in .cargo/config.toml: [build] rustflags = [\"--cfg\", \
+                 \"tokio_unstable\"]",
+            )
+        };
+        Self::Inactive {
+            why: why.to_owned(),
+            help: help.to_owned(),
+        }
+    }
 }
 
 /// What a leak test comes to.
@@ -169,8 +218,8 @@ pub struct LeakedTask {
     pub id: TaskId,
     /// The name that it was given, if any.
     pub name: Option<String>,
-    /// Who spawned it, and who spawned that, the nearest first. Empty where the test's body
-    /// did.
+    /// Who spawned it, and who spawned that, the nearest first, as far as it is known: of a
+    /// task that has ended nobody knows. Empty where the test's body did.
     pub parents: Vec<Ancestor>,
     /// Finished polls.
     pub polls: u64,

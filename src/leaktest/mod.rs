@@ -1,20 +1,40 @@
 //! Leak regression tests: a test that fails when what it spawned is still there, or when
 //! it held up the event loop.
 
+mod amount;
+mod around;
 mod baseline;
+mod budget;
+mod conclude;
+mod context;
+mod daemon;
 #[cfg(test)]
 mod fixture;
+mod functions;
 mod github;
+mod groups;
+mod growth;
+mod here;
 mod json;
+mod judge;
 mod leak;
+mod measure;
 mod mode;
+mod name;
 mod pattern;
-#[expect(dead_code, reason = "for the core")]
+mod plant;
 mod publish;
+pub mod runtime;
+mod scope;
+mod settle;
 mod signature;
 mod text;
 
+pub use amount::{AmountError, IntoBytes, IntoDuration, Units};
 pub use baseline::{Baseline, BaselineError, Blessed, Day, DayError, Entry, bless};
+pub use budget::{Budget, budget};
+pub use daemon::daemon;
+pub use growth::{Grown, GrowthTest, growth};
 pub use json::json;
 pub use leak::{
     Allowed, Ancestor, FORMAT_VERSION, Growth, Lapsed, Leak, LeakKind, LeakReport, LeakedTask,
@@ -22,6 +42,7 @@ pub use leak::{
 };
 pub use mode::{Mode, ModeError};
 pub use pattern::{Pattern, PatternError};
+pub use scope::{Leaks, Scope, scope};
 pub use text::text;
 /// What Tokio's macros need of the crate they are given.
 pub use tokio::pin;

@@ -65,7 +65,6 @@ impl Mode {
 /// # Errors
 ///
 /// When it is neither 1 nor 0.
-#[expect(dead_code, reason = "for the core")]
 pub(super) fn blesses() -> Result<bool, ModeError> {
     blesses_by(std::env::var_os(BLESS))
 }

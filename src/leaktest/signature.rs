@@ -24,7 +24,6 @@ pub(super) fn of_site(
 
 /// That of a line that stalls: `stalled_poll src/db.rs in db::fetch (sleep)`. Where no line
 /// is known it is told by the spawn site that stalls most.
-#[cfg_attr(not(test), expect(dead_code, reason = "for the core"))]
 pub(super) fn of_stall(stall: &StallEvidence) -> String {
     let site = stall.sites.first().map(|it| &it.site.location);
     let told = match &stall.line {

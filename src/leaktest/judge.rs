@@ -1,0 +1,111 @@
+//! Holds what was found against the limits.
+
+use super::budget::Limits;
+use super::groups;
+use super::leak::{Allowed, Leak, LeakReport, Outcome};
+use super::{daemon, functions};
+use crate::engine::{self, Leftovers};
+use crate::snapshot::{Location, SiteId, Task};
+use crate::stall;
+
+/// All that a leak test looks at.
+pub(super) struct Found {
+    pub(super) left: Leftovers,
+    /// Bytes that the test's body retains; `None` where nothing counts them.
+    pub(super) body: Option<u64>,
+    /// Stalls over the limit.
+    pub(super) stalls: Vec<stall::Entry>,
+}
+
+/// Tasks that are not meant to live on.
+pub(super) fn pending(left: &Leftovers) -> impl Iterator<Item = &Task> {
+    let tasks = left.pending.iter();
+    tasks.filter(|task| daemon::name(task.id).is_none())
+}
+
+/// Bytes of all tasks together, and of the body.
+pub(super) fn retained(left: &Leftovers, body: Option<u64>) -> u64 {
+    let sites = left.retained.iter().flat_map(|sites| sites.values());
+    sites.sum::<u64>() + body.unwrap_or(0)
+}
+
+/// Whether [`is_clean`] asks for functions of what is left.
+pub(super) fn needs_functions(left: &Leftovers, limits: &Limits) -> bool {
+    !limits.ignored.is_empty() && pending(left).next().is_some()
+}
+
+/// Whether nothing more is left than the limits allow.
+pub(super) fn is_clean(left: &Leftovers, body: Option<u64>, limits: &Limits) -> bool {
+    let counts = |site: SiteId| !is_ignored(&engine::site(site).location, limits);
+    let pending = pending(left).filter(|task| counts(task.site)).count();
+    let zombies = left.zombies.iter();
+    let zombies = zombies.filter(|zombie| counts(zombie.site)).count();
+    pending as u64 <= limits.pending
+        && zombies as u64 <= limits.zombies
+        && limits
+            .retained
+            .is_none_or(|most| retained(left, body) <= most)
+}
+
+/// Whether a spawn site is ignored by its place or its function.
+fn is_ignored(site: &Location, limits: &Limits) -> bool {
+    limits.ignored.iter().any(|ignored| {
+        let pattern = &ignored.pattern;
+        let function = || functions::of(site).is_some_and(|name| pattern.is_match(&name));
+        pattern.is_match_place(site) || function()
+    })
+}
+
+/// Judges what was found, and enters it into the report. Functions have to be looked up
+/// before.
+pub(super) fn judge(report: &mut LeakReport, found: Found, limits: &Limits) {
+    let Found { left, body, stalls } = found;
+    let mut judged = Judged { report, limits };
+    let ignoring_nothing = Limits {
+        ignored: Vec::new(),
+        ..limits.clone()
+    };
+    if !is_clean(&left, body, &ignoring_nothing) {
+        judged.add(groups::of_pending(&left), limits.pending);
+        judged.add(groups::of_zombies(&left), limits.zombies);
+        if let Some(most) = limits.retained {
+            judged.add(groups::of_bytes(&left, body), most);
+        }
+    }
+    for stall in stalls {
+        judged.add(vec![groups::of_stall(stall, limits.max_stall)], 0);
+    }
+    if !report.leaks.is_empty() {
+        report.outcome = Outcome::Leaks;
+    }
+}
+
+struct Judged<'a> {
+    report: &'a mut LeakReport,
+    limits: &'a Limits,
+}
+
+impl Judged<'_> {
+    /// Enters leaks of one kind, of which there may be so much altogether.
+    fn add(&mut self, leaks: Vec<Leak>, most: u64) {
+        let mut over = Vec::new();
+        for leak in leaks {
+            let mut ignored = self.limits.ignored.iter();
+            match ignored.find(|ignored| ignored.pattern.covers(&leak)) {
+                Some(ignored) => self.report.allowed.push(Allowed {
+                    signature: leak.signature,
+                    measured: leak.measured,
+                    by: format!("ignore({:?})", ignored.pattern.as_str()),
+                    reason: ignored.reason.clone(),
+                }),
+                None => over.push(leak),
+            }
+        }
+        if over.iter().map(|leak| leak.measured).sum::<u64>() > most {
+            for leak in &mut over {
+                leak.budget = most;
+            }
+            self.report.leaks.extend(over);
+        }
+    }
+}
