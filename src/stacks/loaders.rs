@@ -214,8 +214,12 @@ fn line_before(file: &Loader, address: u64) -> Option<Location<'_>> {
         .last()
 }
 
-/// Reads the file that a module was loaded from, if it can be found.
 fn read(mapped: &Mapped) -> Option<Box<Loader>> {
+    of_file(mapped, |path| Loader::new(path).ok()).map(Box::new)
+}
+
+/// Reads the file that a module was loaded from, if it can be found.
+pub(super) fn of_file<R>(mapped: &Mapped, read: impl Fn(&Path) -> Option<R>) -> Option<R> {
     // A package of split debug information lies beside the program's own name; the other
     // one is there if the program was replaced or deleted.
     let own = mapped.is_program.then_some(Path::new("/proc/self/exe"));
@@ -223,10 +227,10 @@ fn read(mapped: &Mapped) -> Option<Box<Loader>> {
         .into_iter()
         .flatten()
         .find_map(|path| {
-            // Before it is mapped, and after: it may be replaced meanwhile.
+            // Before it is read, and after: it may be replaced meanwhile.
             let is_it = || beginning(path).is_some_and(|file| modules::begins(mapped, &file));
-            let loader = is_it().then(|| Loader::new(path).ok())??;
-            is_it().then(|| Box::new(loader))
+            let all = is_it().then(|| read(path))??;
+            is_it().then_some(all)
         })
 }
 
