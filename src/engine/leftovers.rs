@@ -1,6 +1,6 @@
 //! What the tasks of one runtime have left, for a leak test.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::memory::shown;
@@ -11,7 +11,7 @@ use crate::probe::clock::clock;
 use crate::probe::registry;
 use crate::probe::sites::finding_site;
 use crate::probe::tasks::TASKS;
-use crate::snapshot::{FindingSite, Parent, RuntimeId, SiteId, Task, TaskId};
+use crate::snapshot::{FindingSite, NotMeasured, Parent, RuntimeId, SiteId, Task, TaskId};
 
 /// What is left at one moment.
 #[derive(Debug, Default)]
@@ -97,20 +97,28 @@ pub(crate) fn unowned_bytes() -> u64 {
     shown(heap::base_bytes(Base::Unowned))
 }
 
+/// What leftovers lack where not every byte is counted.
+pub(crate) fn not_counted() -> Option<NotMeasured> {
+    let why = match heap::accounting() {
+        Some(Accounting::Exact) => return None,
+        Some(Accounting::Sampled) => "SampledAlloc estimates; tokio_plumber::Alloc counts them",
+        None => {
+            "nothing counts them; add #[global_allocator] static ALLOC: tokio_plumber::Alloc = \
+             tokio_plumber::Alloc::system();"
+        }
+    };
+    Some(NotMeasured::new(
+        "retained bytes, and finished tasks that are not freed",
+        why,
+    ))
+}
+
 /// A spawn site by its number.
 pub(crate) fn site(id: SiteId) -> FindingSite {
     finding_site(id)
 }
 
 impl Leftovers {
-    /// The spawn sites of all that is left.
-    pub(crate) fn sites(&self) -> BTreeSet<SiteId> {
-        let pending = self.pending.iter().map(|task| task.site);
-        let zombies = self.zombies.iter().map(|zombie| zombie.site);
-        let retaining = self.retained.iter().flat_map(|sites| sites.keys().copied());
-        pending.chain(zombies).chain(retaining).collect()
-    }
-
     fn add_pending(&mut self, whose: Whose) {
         TASKS.for_each(|facts| {
             if facts.origin == whose.runtime && facts.id >= whose.since {
@@ -129,7 +137,8 @@ impl Leftovers {
             let Some(ended_at) = balance.ended_at else {
                 return;
             };
-            if balance.origin != Some(Origin::of(whose.runtime)) || balance.task < whose.since {
+            let is_of = balance.origin == Some(Origin::of(whose.runtime));
+            if !is_of || balance.is_body() || balance.task < whose.since {
                 return;
             }
             *retained.entry(balance.site).or_default() += shown(balance.bytes);

@@ -42,7 +42,8 @@ use crate::tell;
 
 #[cfg(feature = "leaktest")]
 pub(crate) use leftovers::{
-    Leftovers, Whose, Zombie, ancestors, leftovers, live_task, origin, polls, site, unowned_bytes,
+    Leftovers, Whose, Zombie, ancestors, leftovers, live_task, not_counted, origin, polls, site,
+    unowned_bytes,
 };
 
 use findings::About;

@@ -28,7 +28,7 @@
 pub(crate) mod account;
 mod block;
 // For leak tests alone.
-#[cfg_attr(not(test), allow(dead_code))]
+#[cfg_attr(not(any(test, feature = "leaktest")), allow(dead_code))]
 pub(crate) mod body;
 mod books;
 pub(crate) mod cell;

@@ -13,16 +13,11 @@ use super::leak::{LeakReport, Outcome};
 use super::mode::Mode;
 use super::plant::plant;
 use super::settle::settle;
-use super::{functions, judge, name};
+use super::{functions, judge, name, stalls};
 use crate::engine::{self, Leftovers, Whose};
-use crate::probe::clock::clock;
 use crate::runtime::around::{AroundBlockOn, Built, Driver};
 use crate::snapshot::{RuntimeId, TaskId};
 use crate::stall::{self, Followed};
-
-/// How long it may take to find the lines of stalls, in a process that has to read its
-/// debug information first.
-const LINES: Duration = Duration::from_secs(10);
 
 /// What a leak test's runtime does around `block_on`.
 pub(super) fn make(built: Built) -> Box<dyn AroundBlockOn> {
@@ -88,7 +83,7 @@ impl<'a> Test<'a> {
         let mut too_long = Vec::new();
         driver.drive(pin!(async {
             planted = plant(runtime, self.built.stall_threshold, stalls).await;
-            too_long = lines_of(stalls, &limits).await;
+            too_long = stalls::too_long(stalls, &limits, &mut report).await;
         }));
         if self.is_clean(&left, &limits) {
             // Something may have begun only now; else this takes no time.
@@ -99,7 +94,7 @@ impl<'a> Test<'a> {
             body: self.running.body_bytes(),
             stalls: too_long,
         };
-        functions::look_up(&found.left);
+        functions::look_up(judge::suspects(&found.left, found.body, &limits));
         judge::judge(&mut report, found, &limits);
         if let (Err(why), Outcome::Clean) = (planted, &report.outcome) {
             report.outcome = why;
@@ -124,8 +119,8 @@ impl<'a> Test<'a> {
         };
         // Not while the runtime runs: it may read the program's debug information.
         let mut left = engine::leftovers(whose);
-        if judge::needs_functions(&left, limits) {
-            functions::look_up(&left);
+        if !limits.ignored.is_empty() {
+            functions::look_up(judge::suspects(&left, None, limits));
         }
         let mut settled_after = Duration::ZERO;
         driver.drive(pin!(async {
@@ -137,14 +132,4 @@ impl<'a> Test<'a> {
         }));
         (left, settled_after)
     }
-}
-
-/// The stalls over the limit, with their lines. To be awaited on the runtime.
-pub(super) async fn lines_of(stalls: &Followed, limits: &Limits) -> Vec<stall::Entry> {
-    let until = clock().now();
-    // A line takes a while in a process that has to read its debug information first.
-    settle(LINES, || stalls.is_settled(until)).await;
-    let mut found = stalls.stalls();
-    found.retain(|stall| stall.evidence.worst > limits.max_stall);
-    found
 }

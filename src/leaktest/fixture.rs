@@ -31,6 +31,7 @@ fn leak(kind: LeakKind, location: Option<Location>, function: Option<&str>) -> L
         growth: None,
         tasks: Vec::new(),
         stall: None,
+        dhat: None,
         was_allowed: None,
     }
 }

@@ -132,6 +132,7 @@ pub(super) fn blank(kind: LeakKind, location: Option<Location>) -> Leak {
         growth: None,
         tasks: Vec::new(),
         stall: None,
+        dhat: None,
         was_allowed: None,
     }
 }

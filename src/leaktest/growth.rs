@@ -1,6 +1,8 @@
 //! Whether a piece of work leaves more each time it is done.
 
 use std::panic::Location;
+#[cfg(feature = "dhat")]
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::amount::IntoBytes;
@@ -12,6 +14,8 @@ use super::measure::Measure;
 use super::mode::Mode;
 use super::settle::settle;
 use super::{conclude, context, functions, name};
+#[cfg(feature = "dhat")]
+use crate::dhat::Profile;
 
 /// How long tasks get to end after a round of the warm-up: what is made once stays, and is
 /// not waited for.
@@ -51,6 +55,8 @@ pub fn growth() -> GrowthTest {
         tasks: 0,
         bytes: 64,
         settle: Limits::default().settle,
+        #[cfg(feature = "dhat")]
+        dhat: None,
     }
 }
 
@@ -63,6 +69,8 @@ pub struct GrowthTest {
     tasks: u64,
     bytes: u64,
     settle: Duration,
+    #[cfg(feature = "dhat")]
+    dhat: Option<PathBuf>,
 }
 
 impl GrowthTest {
@@ -117,6 +125,16 @@ impl GrowthTest {
         self
     }
 
+    /// Counts the heap of the whole process exactly, by [`dhat`](crate::dhat), whose
+    /// allocator takes the place of ours, and leaves its profile in `file`: which lines
+    /// allocated what is left. Only one test of a process can do that, and what runs beside
+    /// it is counted with it.
+    #[cfg(feature = "dhat")]
+    pub fn dhat(mut self, file: impl Into<PathBuf>) -> Self {
+        self.dhat = Some(file.into());
+        self
+    }
+
     /// Does the work, round by round, and looks at what is left after each.
     ///
     /// Between two rounds, what the work spawned gets the time to end that the test's
@@ -124,7 +142,8 @@ impl GrowthTest {
     ///
     /// # Panics
     ///
-    /// As the work does; and outside of a runtime.
+    /// As the work does; and outside of a runtime. With [`dhat`](Self::dhat), if there is no
+    /// profile to be had.
     #[track_caller]
     pub fn run<F, R>(self, round: F) -> impl Future<Output = Grown>
     where
@@ -149,24 +168,39 @@ impl GrowthTest {
             Err(error) => panic!("{error}"),
         };
         let measure = here().filter(|_| mode != Mode::Off).map(Measure::start);
-        let Some(mut measure) = measure else {
+        if let Some(measure) = measure {
+            self.measure(&mut report, measure, round).await;
+        } else {
             for _ in 0..self.warmup + self.rounds {
                 round().await;
             }
             if mode != Mode::Off {
                 report.outcome = Outcome::not_instrumented();
             }
-            return Grown { mode, report };
-        };
+        }
+        Grown { mode, report }
+    }
+
+    async fn measure<F, R>(&self, report: &mut LeakReport, mut measure: Measure, mut round: F)
+    where
+        F: FnMut() -> R,
+        R: Future,
+    {
+        #[cfg(feature = "dhat")]
+        if let Some(file) = &self.dhat {
+            match Profile::start(file) {
+                Ok(profile) => measure.profile(profile),
+                Err(error) => panic!("growth: dhat({}): {error}", file.display()),
+            }
+        }
         for nth in 1..=self.warmup {
             round().await;
-            let last = nth == self.warmup;
-            let limit = if last {
+            let most = if nth == self.warmup {
                 self.settle
             } else {
-                self.settle.min(WARM_UP)
+                WARM_UP
             };
-            settle(limit, || measure.is_flat_now()).await;
+            settle(self.settle.min(most), || measure.is_flat_now()).await;
             measure.forget();
         }
         for _ in 0..self.rounds {
@@ -177,23 +211,23 @@ impl GrowthTest {
                 break;
             }
         }
-        self.judge(&mut report, &measure).await;
-        Grown { mode, report }
+        self.judge(report, &measure).await;
+        #[cfg(feature = "dhat")]
+        measure.keep_profile(report);
     }
 
     async fn judge(&self, report: &mut LeakReport, measure: &Measure) {
         let growing = measure.growing();
         let sites = growing.keys().filter_map(|count| count.site);
         functions::look_up_aside(sites.collect()).await;
-        report
-            .leaks
-            .extend(growing.into_iter().filter_map(|(count, after_rounds)| {
-                let per_round = median_growth(&after_rounds);
-                let budget = match count.kind {
-                    LeakKind::GrowingBytes => self.bytes,
-                    _ => self.tasks,
-                };
-                (per_round > budget).then(|| Leak {
+        for (count, after_rounds) in growing {
+            let per_round = median_growth(&after_rounds);
+            let budget = match count.kind {
+                LeakKind::GrowingBytes => self.bytes,
+                _ => self.tasks,
+            };
+            if per_round > budget {
+                report.leaks.push(Leak {
                     measured: per_round,
                     budget,
                     growth: Some(Growth {
@@ -201,8 +235,9 @@ impl GrowthTest {
                         per_round,
                     }),
                     ..groups::blank(count.kind, count.location())
-                })
-            }));
+                });
+            }
+        }
         report.not_measured.extend(measure.not_measured());
         if !report.leaks.is_empty() {
             report.outcome = Outcome::Leaks;

@@ -1,5 +1,7 @@
 //! Holds what was found against the limits.
 
+use std::collections::BTreeSet;
+
 use super::budget::Limits;
 use super::groups;
 use super::leak::{Allowed, Leak, LeakReport, Outcome};
@@ -29,11 +31,6 @@ pub(super) fn retained(left: &Leftovers, body: Option<u64>) -> u64 {
     sites.sum::<u64>() + body.unwrap_or(0)
 }
 
-/// Whether [`is_clean`] asks for functions of what is left.
-pub(super) fn needs_functions(left: &Leftovers, limits: &Limits) -> bool {
-    !limits.ignored.is_empty() && pending(left).next().is_some()
-}
-
 /// Whether nothing more is left than the limits allow.
 pub(super) fn is_clean(left: &Leftovers, body: Option<u64>, limits: &Limits) -> bool {
     let counts = |site: SiteId| !is_ignored(&engine::site(site).location, limits);
@@ -56,21 +53,33 @@ fn is_ignored(site: &Location, limits: &Limits) -> bool {
     })
 }
 
-/// Judges what was found, and enters it into the report. Functions have to be looked up
-/// before.
-pub(super) fn judge(report: &mut LeakReport, found: Found, limits: &Limits) {
-    let Found { left, body, stalls } = found;
-    let mut judged = Judged { report, limits };
+/// The spawn sites whose functions have to be known to judge this: none, where nothing is
+/// over the limits whatever is ignored. To find them takes long.
+pub(super) fn suspects(left: &Leftovers, body: Option<u64>, limits: &Limits) -> BTreeSet<SiteId> {
     let ignoring_nothing = Limits {
         ignored: Vec::new(),
         ..limits.clone()
     };
-    if !is_clean(&left, body, &ignoring_nothing) {
-        judged.add(groups::of_pending(&left), limits.pending);
-        judged.add(groups::of_zombies(&left), limits.zombies);
-        if let Some(most) = limits.retained {
-            judged.add(groups::of_bytes(&left, body), most);
-        }
+    if is_clean(left, body, &ignoring_nothing) {
+        return BTreeSet::new();
+    }
+    let mut sites: BTreeSet<SiteId> = pending(left).map(|task| task.site).collect();
+    sites.extend(left.zombies.iter().map(|zombie| zombie.site));
+    if limits.retained.is_some() {
+        sites.extend(left.retained.iter().flat_map(|sites| sites.keys()));
+    }
+    sites
+}
+
+/// Judges what was found, and enters it into the report. The functions of the
+/// [`suspects`] have to be looked up before.
+pub(super) fn judge(report: &mut LeakReport, found: Found, limits: &Limits) {
+    let Found { left, body, stalls } = found;
+    let mut judged = Judged { report, limits };
+    judged.add(groups::of_pending(&left), limits.pending);
+    judged.add(groups::of_zombies(&left), limits.zombies);
+    if let Some(most) = limits.retained {
+        judged.add(groups::of_bytes(&left, body), most);
     }
     for stall in stalls {
         judged.add(vec![groups::of_stall(stall, limits.max_stall)], 0);

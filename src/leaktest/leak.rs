@@ -2,11 +2,13 @@
 
 use std::fmt;
 use std::panic;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Serialize;
 
 use super::json;
+use crate::engine;
 use crate::snapshot::{Location, NotMeasured, StallEvidence, TaskId, ns, some_ns};
 
 /// Version of the report's shape, as written into `target/plumber/*.json`.
@@ -63,7 +65,7 @@ impl LeakReport {
             allowed: Vec::new(),
             settle,
             settled_after: Duration::ZERO,
-            not_measured: Vec::new(),
+            not_measured: engine::not_counted().into_iter().collect(),
             notes: Vec::new(),
         }
     }
@@ -196,6 +198,9 @@ pub struct Leak {
     pub tasks: Vec<LeakedTask>,
     /// What held up the loop.
     pub stall: Option<StallEvidence>,
+    /// The file of [dhat](https://docs.rs/dhat) that has the lines which allocated it, where
+    /// bytes are the totals of the process.
+    pub dhat: Option<PathBuf>,
     /// The entry of the baseline that allowed it for a time which is over.
     pub was_allowed: Option<Lapsed>,
 }

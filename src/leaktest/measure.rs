@@ -6,6 +6,10 @@ use std::{env, mem};
 
 use super::context;
 use super::leak::LeakKind;
+#[cfg(feature = "dhat")]
+use super::leak::{Leak, LeakReport};
+#[cfg(feature = "dhat")]
+use crate::dhat::Profile;
 use crate::engine::{self, Whose};
 use crate::heap::{self, Accounting};
 use crate::snapshot::{Location, NotMeasured, SiteId, TaskId};
@@ -38,6 +42,8 @@ pub(super) struct Measure {
     /// No other test runs in this process, so what no task owns is this one's.
     alone: bool,
     quiet: Quiet,
+    #[cfg(feature = "dhat")]
+    profile: Option<Profile>,
 }
 
 impl Measure {
@@ -53,10 +59,35 @@ impl Measure {
             growing: None,
             alone: is_alone(),
             quiet: Quiet::default(),
+            #[cfg(feature = "dhat")]
+            profile: None,
         };
         measure.is_flat_now();
         measure.forget();
         measure
+    }
+
+    /// Counts the heap of the whole process as well.
+    #[cfg(feature = "dhat")]
+    pub(super) fn profile(&mut self, profile: Profile) {
+        self.profile = Some(profile);
+    }
+
+    /// Ends the profile, and says of each leak that it has the lines of where that is.
+    #[cfg(feature = "dhat")]
+    pub(super) fn keep_profile(&mut self, report: &mut LeakReport) {
+        let Some(profile) = self.profile.take() else {
+            return;
+        };
+        match profile.finish() {
+            Ok(file) => {
+                let no_task = |leak: &&mut Leak| leak.location.is_none();
+                for leak in report.leaks.iter_mut().filter(no_task) {
+                    leak.dhat = Some(file.clone());
+                }
+            }
+            Err(error) => report.notes.push(error.to_string()),
+        }
     }
 
     /// Counts, and says whether nothing has grown in this round, nor is about to: what was
@@ -142,6 +173,8 @@ impl Measure {
         let body = context::current().and_then(|test| test.body_bytes());
         let unowned = left.retained.as_ref().filter(|_| self.alone);
         let unowned = unowned.map(|_| engine::unowned_bytes());
+        #[cfg(feature = "dhat")]
+        let unowned = unowned.or_else(|| Some(self.profile.as_ref()?.retained_bytes()));
         for bytes in body.into_iter().chain(unowned) {
             add(LeakKind::GrowingBytes, None, bytes);
         }

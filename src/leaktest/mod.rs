@@ -28,6 +28,7 @@ pub mod runtime;
 mod scope;
 mod settle;
 mod signature;
+mod stalls;
 mod text;
 
 pub use amount::{AmountError, IntoBytes, IntoDuration, Units};

@@ -4,16 +4,15 @@ use std::fmt;
 use std::panic::Location;
 use std::thread;
 
-use super::around::lines_of;
 use super::budget::{Budget, Limits};
 use super::conclude;
-use super::functions;
 use super::here::here;
 use super::judge::{self, Found};
 use super::leak::{LeakReport, Outcome};
 use super::mode::Mode;
 use super::name;
 use super::settle::settle;
+use super::{functions, stalls};
 use crate::engine::{self, Whose};
 use crate::stall::{self, Followed};
 
@@ -100,19 +99,19 @@ impl Scope {
             return conclude::part(mode, report).map_err(Leaks::from);
         };
         let mut left = engine::leftovers(whose);
-        if judge::needs_functions(&left, &self.limits) {
-            functions::look_up_aside(left.sites()).await;
+        if !self.limits.ignored.is_empty() {
+            functions::look_up_aside(judge::suspects(&left, None, &self.limits)).await;
         }
         report.settled_after = settle(self.limits.settle, || {
             left = engine::leftovers(whose);
             judge::is_clean(&left, None, &self.limits)
         })
         .await;
-        functions::look_up_aside(left.sites()).await;
+        functions::look_up_aside(judge::suspects(&left, None, &self.limits)).await;
         let found = Found {
             left,
             body: None,
-            stalls: lines_of(stalls, &self.limits).await,
+            stalls: stalls::too_long(stalls, &self.limits, &mut report).await,
         };
         judge::judge(&mut report, found, &self.limits);
         conclude::part(mode, report).map_err(Leaks::from)

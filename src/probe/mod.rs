@@ -30,7 +30,7 @@ pub(crate) mod entered;
 #[cfg(tokio_unstable)]
 pub(crate) mod hooks;
 // For leak tests alone.
-#[cfg_attr(not(test), allow(dead_code))]
+#[cfg_attr(not(any(test, feature = "leaktest")), allow(dead_code))]
 pub(crate) mod home;
 pub(crate) mod latency;
 mod published;

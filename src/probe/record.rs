@@ -64,7 +64,7 @@ pub(crate) struct TaskFacts {
     /// The runtime that the task is put down to: the one that the first of its ancestors
     /// was spawned from, whichever runtimes they were spawned on. See
     /// [`home`](super::home), which is for leak tests alone.
-    #[cfg_attr(not(test), allow(dead_code))]
+    #[cfg_attr(not(any(test, feature = "leaktest")), allow(dead_code))]
     pub(crate) origin: RuntimeId,
     pub(crate) parent: u64,
     pub(crate) parent_site: Option<SiteId>,

@@ -128,7 +128,7 @@ pub(crate) fn mapped() -> Vec<Mapped> {
 /// where there is no debug information. Where there are line tables only, a function that
 /// was inlined has a name without a path, and a future that was has none. Lines are read
 /// from the files that were loaded; of what was split off them, nothing may be found.
-#[allow(dead_code)] // Leak tests are a feature.
+#[cfg_attr(not(any(test, feature = "leaktest")), allow(dead_code))]
 pub(crate) fn enclosing(lines: &[(&str, u32)]) -> Vec<Option<String>> {
     #[cfg(all(
         target_os = "linux",

@@ -2,7 +2,7 @@
 //! process run beside it and stall, too, maybe in the same line.
 
 // Leak tests alone follow, and they are a feature.
-#![allow(dead_code)]
+#![cfg_attr(not(any(test, feature = "leaktest")), allow(dead_code))]
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -45,6 +45,12 @@ async fn a_site_is_ignored() {
     tokio::spawn(pending::<()>());
 }
 
+#[tokio::test(crate = "tokio_plumber::leaktest")]
+async fn a_function_is_ignored() {
+    leaktest::budget().ignore("*budgets::spawns_one", "it is what this is about");
+    spawns_one();
+}
+
 fn spawns_one() {
     tokio::spawn(pending::<()>());
 }

@@ -54,6 +54,20 @@ impl fmt::Display for LeakReport {
 
 impl std::error::Error for LeakReport {}
 
+/// Whose the bytes are that are of no spawn site.
+fn owner(sheet: &mut Sheet, leak: &Leak) {
+    let Some(dhat) = &leak.dhat else {
+        let outside = "no task: it was allocated outside of the tasks' polls";
+        return sheet.fact("owner", outside);
+    };
+    sheet.fact("owner", "the whole process, counted exactly by dhat");
+    let lines = format!(
+        "in {}: load it at nnethercote.github.io/dh_view/dh_view.html, sort by At t-end",
+        dhat.display()
+    );
+    sheet.fact("lines", &lines);
+}
+
 fn leaks(sheet: &mut Sheet, report: &LeakReport) {
     sheet.blank();
     sheet.prose(
@@ -90,12 +104,7 @@ fn facts(sheet: &mut Sheet, leak: &Leak) {
             let function = function.map_or_else(String::new, |it| format!(" in {it}"));
             sheet.fact("spawned at", &format!("{place}{function}"));
         }
-        (None, None) if is_of_bytes(leak.kind) => {
-            sheet.fact(
-                "owner",
-                "no task: it was allocated outside of the tasks' polls",
-            );
-        }
+        (None, None) if is_of_bytes(leak.kind) => owner(sheet, leak),
         (None, None) => sheet.fact("spawned at", "not known"),
     }
     if let Some(growing) = head::growing(leak) {
