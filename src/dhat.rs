@@ -38,9 +38,14 @@
 //! [the viewer](https://nnethercote.github.io/dh_view/dh_view.html) and sort by
 //! *At t-end*: that is what was left, by the lines that allocated it.
 //!
-//! - The runtime is a plain one of Tokio's. Instrumented ones have an engine, whose
-//!   history grows while the test runs. dhat's allocator takes the place of ours:
-//!   reports of this crate say that bytes are not measured.
+//! - The runtime is a plain one of Tokio's. Instrumented ones have an engine, which is
+//!   counted with it: some 200 KB in its first second, then a few hundred bytes now and
+//!   then. dhat's allocator takes the place of ours: reports of this crate say that bytes
+//!   are not measured.
+//! - In a [leak test](crate::leaktest),
+//!   [`growth().dhat("dhat-heap.json")`](crate::leaktest::GrowthTest::dhat) does all of
+//!   this: rounds, exact totals after each, a file with the lines, and tasks and stalls
+//!   are judged beside.
 //! - On a runtime of one thread, figures are exact. Each worker of several has lists
 //!   of its own, which grow when it first gets to do what another did so far: allow
 //!   for 4 KiB. A rest that more rounds do not raise is such a list, and no leak.

@@ -2,17 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
-use std::thread;
-use std::time::Duration;
 
-use super::settle::settle;
+use super::aside::aside;
 use crate::engine;
 use crate::heap;
 use crate::snapshot::{Location, SiteId};
 use crate::stacks;
-
-/// More than it takes to read the debug information of any program.
-const LONGEST: Duration = Duration::from_secs(30);
 
 /// What was found; `None` where debug information does not tell.
 static KNOWN: Mutex<BTreeMap<(String, u32), Option<String>>> = Mutex::new(BTreeMap::new());
@@ -24,14 +19,10 @@ pub(super) fn look_up(sites: BTreeSet<SiteId>) {
     heap::as_plumber(|| look_up_unknown(sites));
 }
 
-/// The same in a thread of its own, for callers that must not hold up their runtime.
+/// The same for callers that must not hold up their runtime.
 pub(super) async fn look_up_aside(sites: BTreeSet<SiteId>) {
-    let thread = thread::Builder::new().name("plumber-names".to_owned());
-    if sites.is_empty() {
-        return;
-    }
-    if let Ok(thread) = thread.spawn(move || look_up(sites)) {
-        settle(LONGEST, || thread.is_finished()).await;
+    if !sites.is_empty() {
+        aside(move || look_up(sites)).await;
     }
 }
 

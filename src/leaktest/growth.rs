@@ -13,6 +13,7 @@ use super::leak::{Growth, Leak, LeakKind, LeakReport, Outcome};
 use super::measure::Measure;
 use super::mode::Mode;
 use super::settle::settle;
+use super::totals::Totals;
 use super::{conclude, context, functions, name};
 #[cfg(feature = "dhat")]
 use crate::dhat::Profile;
@@ -167,8 +168,9 @@ impl GrowthTest {
             Ok(mode) => mode,
             Err(error) => panic!("{error}"),
         };
-        let measure = here().filter(|_| mode != Mode::Off).map(Measure::start);
-        if let Some(measure) = measure {
+        let whose = here().filter(|_| mode != Mode::Off);
+        if let Some(whose) = whose {
+            let measure = Measure::start(whose, self.totals());
             self.measure(&mut report, measure, round).await;
         } else {
             for _ in 0..self.warmup + self.rounds {
@@ -181,18 +183,23 @@ impl GrowthTest {
         Grown { mode, report }
     }
 
+    /// What counts the heap of the whole process, if that is asked for.
+    fn totals(&self) -> Totals {
+        #[cfg(feature = "dhat")]
+        if let Some(file) = &self.dhat {
+            match Profile::start(file) {
+                Ok(profile) => return Totals::of(profile),
+                Err(error) => panic!("growth: dhat({}): {error}", file.display()),
+            }
+        }
+        Totals::default()
+    }
+
     async fn measure<F, R>(&self, report: &mut LeakReport, mut measure: Measure, mut round: F)
     where
         F: FnMut() -> R,
         R: Future,
     {
-        #[cfg(feature = "dhat")]
-        if let Some(file) = &self.dhat {
-            match Profile::start(file) {
-                Ok(profile) => measure.profile(profile),
-                Err(error) => panic!("growth: dhat({}): {error}", file.display()),
-            }
-        }
         for nth in 1..=self.warmup {
             round().await;
             let most = if nth == self.warmup {
@@ -213,7 +220,7 @@ impl GrowthTest {
         }
         self.judge(report, &measure).await;
         #[cfg(feature = "dhat")]
-        measure.keep_profile(report);
+        measure.keep_totals(report).await;
     }
 
     async fn judge(&self, report: &mut LeakReport, measure: &Measure) {

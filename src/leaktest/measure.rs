@@ -7,9 +7,8 @@ use std::{env, mem};
 use super::context;
 use super::leak::LeakKind;
 #[cfg(feature = "dhat")]
-use super::leak::{Leak, LeakReport};
-#[cfg(feature = "dhat")]
-use crate::dhat::Profile;
+use super::leak::LeakReport;
+use super::totals::Totals;
 use crate::engine::{self, Whose};
 use crate::heap::{self, Accounting};
 use crate::snapshot::{Location, NotMeasured, SiteId, TaskId};
@@ -42,12 +41,13 @@ pub(super) struct Measure {
     /// No other test runs in this process, so what no task owns is this one's.
     alone: bool,
     quiet: Quiet,
-    #[cfg(feature = "dhat")]
-    profile: Option<Profile>,
+    totals: Totals,
+    /// The totals before the latest look.
+    before: Option<u64>,
 }
 
 impl Measure {
-    pub(super) fn start(whose: Whose) -> Self {
+    pub(super) fn start(whose: Whose, totals: Totals) -> Self {
         let mut measure = Self {
             // Whatever was there before counts as it is.
             whose: Whose {
@@ -59,35 +59,12 @@ impl Measure {
             growing: None,
             alone: is_alone(),
             quiet: Quiet::default(),
-            #[cfg(feature = "dhat")]
-            profile: None,
+            totals,
+            before: None,
         };
         measure.is_flat_now();
         measure.forget();
         measure
-    }
-
-    /// Counts the heap of the whole process as well.
-    #[cfg(feature = "dhat")]
-    pub(super) fn profile(&mut self, profile: Profile) {
-        self.profile = Some(profile);
-    }
-
-    /// Ends the profile, and says of each leak that it has the lines of where that is.
-    #[cfg(feature = "dhat")]
-    pub(super) fn keep_profile(&mut self, report: &mut LeakReport) {
-        let Some(profile) = self.profile.take() else {
-            return;
-        };
-        match profile.finish() {
-            Ok(file) => {
-                let no_task = |leak: &&mut Leak| leak.location.is_none();
-                for leak in report.leaks.iter_mut().filter(no_task) {
-                    leak.dhat = Some(file.clone());
-                }
-            }
-            Err(error) => report.notes.push(error.to_string()),
-        }
     }
 
     /// Counts, and says whether nothing has grown in this round, nor is about to: what was
@@ -95,26 +72,34 @@ impl Measure {
     pub(super) fn is_flat_now(&mut self) -> bool {
         let is_quiet = self.quiet.look(engine::polls(self.whose.runtime));
         heap::publish();
-        // What this keeps is none of the body's.
-        heap::as_plumber(|| {
-            self.now = self.counts();
-            is_quiet && self.grown().next().is_none()
+        self.apart(|measure| {
+            measure.now = measure.counts();
+            is_quiet && measure.grown().next().is_none()
         })
     }
 
     /// Begins anew with what was counted last.
     pub(super) fn forget(&mut self) {
         self.quiet = Quiet::default();
-        heap::as_plumber(|| self.rounds = vec![mem::take(&mut self.now)]);
+        self.apart(|measure| measure.rounds = vec![mem::take(&mut measure.now)]);
     }
 
     /// Keeps what was counted last as the end of a round.
     pub(super) fn end_round(&mut self) {
         self.quiet = Quiet::default();
-        heap::as_plumber(|| {
-            self.growing = Some(self.grown().collect());
-            self.rounds.push(mem::take(&mut self.now));
+        self.apart(|measure| {
+            measure.growing = Some(measure.grown().collect());
+            measure.rounds.push(mem::take(&mut measure.now));
         });
+    }
+
+    /// Does something whose memory is no growth of the work's.
+    fn apart<R>(&mut self, work: impl FnOnce(&mut Self) -> R) -> R {
+        let mut totals = mem::take(&mut self.totals);
+        self.before = totals.bytes();
+        let result = totals.apart(|| work(self));
+        self.totals = totals;
+        result
     }
 
     /// Whether there was a round in which nothing grew that did before.
@@ -145,6 +130,12 @@ impl Measure {
         counts.filter(|count| self.growing.as_ref().is_none_or(|it| it.contains(count)))
     }
 
+    /// Ends what counts totals.
+    #[cfg(feature = "dhat")]
+    pub(super) async fn keep_totals(&mut self, report: &mut LeakReport) {
+        self.totals.keep(report).await;
+    }
+
     /// What could not be counted, and why.
     pub(super) fn not_measured(&self) -> Option<NotMeasured> {
         let counted = heap::accounting() == Some(Accounting::Exact);
@@ -173,9 +164,7 @@ impl Measure {
         let body = context::current().and_then(|test| test.body_bytes());
         let unowned = left.retained.as_ref().filter(|_| self.alone);
         let unowned = unowned.map(|_| engine::unowned_bytes());
-        #[cfg(feature = "dhat")]
-        let unowned = unowned.or_else(|| Some(self.profile.as_ref()?.retained_bytes()));
-        for bytes in body.into_iter().chain(unowned) {
+        for bytes in body.into_iter().chain(unowned).chain(self.before) {
             add(LeakKind::GrowingBytes, None, bytes);
         }
         counts

@@ -3,6 +3,7 @@
 
 mod amount;
 mod around;
+mod aside;
 mod baseline;
 mod budget;
 mod conclude;
@@ -30,6 +31,7 @@ mod settle;
 mod signature;
 mod stalls;
 mod text;
+mod totals;
 
 pub use amount::{AmountError, IntoBytes, IntoDuration, Units};
 pub use baseline::{Baseline, BaselineError, Blessed, Day, DayError, Entry, bless};

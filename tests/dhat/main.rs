@@ -4,6 +4,9 @@
 //! One test, because dhat has one profile per process and because whatever runs
 //! beside it is counted, too.
 
+#[cfg(tokio_unstable)]
+mod leak_test;
+
 use std::fs;
 use std::io::ErrorKind;
 use std::mem::size_of;
@@ -180,6 +183,8 @@ fn the_recipe_holds() {
         runtime.block_on(a_leak_is_found_and_its_line_is_named(noise));
         *HOARD.lock().expect("nobody panics with it") = Vec::new();
     }
+    #[cfg(tokio_unstable)]
+    leak_test::growth_is_told_by_exact_totals();
     a_failed_assertion_writes_the_file();
     what_cannot_work_is_said_at_the_start();
 }
