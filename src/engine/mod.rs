@@ -66,9 +66,11 @@ fn engine() -> MutexGuard<'static, Engine> {
     ENGINE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Whether the engine's threads could be started, if that was tried.
+static STARTED: OnceLock<bool> = OnceLock::new();
+
 /// Starts the engine's threads, once.
 pub(crate) fn start() {
-    static STARTED: OnceLock<bool> = OnceLock::new();
     let started = *STARTED.get_or_init(|| {
         let (log, findings) = mpsc::channel();
         let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {

@@ -106,6 +106,11 @@ impl List {
                 "findings and history",
                 "the engine's thread could not be started; they are as of the last snapshots only",
             );
+        } else if super::STARTED.get().is_none() && !engine.sample.runtimes.is_empty() {
+            self.add(
+                "findings and history",
+                "all runtimes are those of leak tests, which judge on their own what is left",
+            );
         }
     }
 }

@@ -15,8 +15,6 @@ use super::mode::Mode;
 use super::settle::settle;
 use super::totals::Totals;
 use super::{conclude, context, functions, name};
-#[cfg(feature = "dhat")]
-use crate::dhat::Profile;
 
 /// How long tasks get to end after a round of the warm-up: what is made once stays, and is
 /// not waited for.
@@ -129,7 +127,8 @@ impl GrowthTest {
     /// Counts the heap of the whole process exactly, by [`dhat`](crate::dhat), whose
     /// allocator takes the place of ours, and leaves its profile in `file`: which lines
     /// allocated what is left. Only one test of a process can do that, and what runs beside
-    /// it is counted with it.
+    /// it is counted with it. It makes allocations some hundred times as dear, so that the
+    /// budget for stalls may have to be larger.
     #[cfg(feature = "dhat")]
     pub fn dhat(mut self, file: impl Into<PathBuf>) -> Self {
         self.dhat = Some(file.into());
@@ -170,7 +169,11 @@ impl GrowthTest {
         };
         let whose = here().filter(|_| mode != Mode::Off);
         if let Some(whose) = whose {
-            let measure = Measure::start(whose, self.totals());
+            #[cfg(feature = "dhat")]
+            let totals = self.totals().await;
+            #[cfg(not(feature = "dhat"))]
+            let totals = Totals::default();
+            let measure = Measure::start(whose, totals);
             self.measure(&mut report, measure, round).await;
         } else {
             for _ in 0..self.warmup + self.rounds {
@@ -184,15 +187,15 @@ impl GrowthTest {
     }
 
     /// What counts the heap of the whole process, if that is asked for.
-    fn totals(&self) -> Totals {
-        #[cfg(feature = "dhat")]
-        if let Some(file) = &self.dhat {
-            match Profile::start(file) {
-                Ok(profile) => return Totals::of(profile),
-                Err(error) => panic!("growth: dhat({}): {error}", file.display()),
-            }
+    #[cfg(feature = "dhat")]
+    async fn totals(&self) -> Totals {
+        let Some(file) = &self.dhat else {
+            return Totals::default();
+        };
+        match Totals::start(file).await {
+            Ok(totals) => totals,
+            Err(error) => panic!("growth: dhat({}): {error}", file.display()),
         }
-        Totals::default()
     }
 
     async fn measure<F, R>(&self, report: &mut LeakReport, mut measure: Measure, mut round: F)

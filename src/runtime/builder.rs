@@ -11,7 +11,7 @@ use tokio::runtime::{HistogramConfiguration, HistogramScale, RngSeed, TaskMeta, 
 
 #[cfg(feature = "leaktest")]
 use super::around::{AroundBlockOn, Built, MakeAround};
-use super::instrument::install;
+use super::instrument::{Purpose, install};
 use super::{LocalRuntime, Runtime, Watch};
 use crate::config::Config;
 use crate::heap;
@@ -20,7 +20,6 @@ use crate::probe::hooks::{self, UserHooks, UserThreadHooks};
 use crate::probe::recorder::Recorder;
 use crate::probe::registry::RuntimeFacts;
 use crate::snapshot::Flavor;
-use crate::stall::Warming;
 
 /// [`tokio::runtime::Builder`], whose runtimes are instrumented.
 ///
@@ -181,12 +180,12 @@ impl Builder {
             flavor,
             ..RuntimeFacts::default()
         };
-        let warming = self.warming();
+        let purpose = self.purpose();
         install(
             &mut self.inner,
             self.config.clone(),
             facts,
-            warming,
+            purpose,
             #[cfg(tokio_unstable)]
             &self.hooks,
             #[cfg(tokio_unstable)]
@@ -194,13 +193,13 @@ impl Builder {
         )
     }
 
-    /// A leak test most often ends without a stall.
-    fn warming(&self) -> Warming {
+    #[cfg_attr(not(feature = "leaktest"), allow(clippy::unused_self))]
+    fn purpose(&self) -> Purpose {
         #[cfg(feature = "leaktest")]
         if self.around.is_some() {
-            return Warming::AtFirstStall;
+            return Purpose::LeakTest;
         }
-        Warming::AtStart
+        Purpose::Program
     }
 
     /// Names the runtime, in Tokio and in reports. See

@@ -89,12 +89,12 @@ impl Instrument {
             builder,
             self.config,
             facts,
-            Warming::AtStart,
+            Purpose::Program,
             &UserHooks::default(),
             &UserThreadHooks::default(),
         );
         #[cfg(not(tokio_unstable))]
-        install(builder, self.config, facts, Warming::AtStart);
+        install(builder, self.config, facts, Purpose::Program);
     }
 }
 
@@ -103,7 +103,7 @@ pub(super) fn install(
     builder: &mut tokio::runtime::Builder,
     config: Config,
     mut facts: RuntimeFacts,
-    warming: Warming,
+    purpose: Purpose,
     #[cfg(tokio_unstable)] user: &UserHooks,
     #[cfg(tokio_unstable)] user_threads: &UserThreadHooks,
 ) -> Option<Arc<Recorder>> {
@@ -134,11 +134,45 @@ pub(super) fn install(
     }
     #[cfg(not(tokio_unstable))]
     let _ = builder;
-    engine::start();
+    if purpose == Purpose::Program || is_served(&config) {
+        engine::start();
+    }
     #[cfg(feature = "attach")]
     crate::serve::start_with_runtime(&config.serve);
     if config.stall_threshold.is_some() {
-        stall::start(engine::stalls_anew, warming);
+        stall::start(engine::stalls_anew, purpose.warming());
     }
     Some(recorder)
+}
+
+/// Whether others may attach, and want to see findings.
+fn is_served(config: &Config) -> bool {
+    #[cfg(feature = "attach")]
+    return config.serve.bind.is_some();
+    #[cfg(not(feature = "attach"))]
+    {
+        let _ = config;
+        false
+    }
+}
+
+/// What a runtime is watched for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Somebody looks at reports and findings.
+    Program,
+    /// A test judges what is left of it, on its own. It needs no history, ends soon, and
+    /// most often stalls nowhere.
+    #[cfg(feature = "leaktest")]
+    LeakTest,
+}
+
+impl Purpose {
+    fn warming(self) -> Warming {
+        match self {
+            Self::Program => Warming::AtStart,
+            #[cfg(feature = "leaktest")]
+            Self::LeakTest => Warming::AtFirstStall,
+        }
+    }
 }
