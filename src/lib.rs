@@ -64,7 +64,7 @@
 //!
 //! # Features
 //!
-//! None is on by default: a service that embeds the probe pays for nothing else.
+//! Only `leaktest` is on by default: a service that embeds the probe pays for nothing else.
 //!
 //! - **attach**: [`serve`], to be watched from another terminal, and what watches:
 //!   [`mod@attach`], [`check`] and [`recording`]. Leave it off in a service that nobody
@@ -79,6 +79,9 @@
 //!   test left. Leave it off in production; it brings dhat.
 //! - **heap-profile**: [`heap_profile`], which lines allocated what is in use, from
 //!   sampled stacks. Leave it off where nobody will ask; it brings framehop and prost.
+//! - **leaktest**: [`leaktest`], tests that fail when they leak. On by default, since it is
+//!   for `[dev-dependencies]`; it brings toml. Leave it off in a service that is to be small,
+//!   by `default-features = false`.
 //! - **spans**: [`spans`], a layer that tells which `tracing` spans a stalling poll is
 //!   in, and their fields. Leave it off where nothing uses `tracing`'s spans; it brings
 //!   tracing-subscriber.
@@ -94,7 +97,8 @@
 //! installed; a watchdog finds *stalls* and reads their *stacks*; the *engine* samples,
 //! keeps a few minutes of history and judges; [`mod@snapshot`] is the picture it gives;
 //! [`report`], [`check`] and [`dashboard`] read nothing else. [`serve`] sends it to other
-//! processes, where [`mod@attach`] receives it, and [`recording`] keeps it.
+//! processes, where [`mod@attach`] receives it, and [`recording`] keeps it. [`leaktest`]
+//! asks the engine what one runtime has left, and judges that on its own.
 
 // The features above name what they add.
 #![cfg_attr(
@@ -103,6 +107,7 @@
         feature = "dashboard",
         feature = "dhat",
         feature = "heap-profile",
+        feature = "leaktest",
         feature = "spans",
         feature = "test-util"
     )),

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::task::{Id, JoinHandle};
 
-use crate::probe::hooks;
+use crate::probe::ids;
 use crate::snapshot::TaskId;
 
 /// The daemons that are alive, and their names.
@@ -54,7 +54,7 @@ impl Registered {
     /// Enters the task, unless it has ended already.
     fn register(&self, id: Id, name: String) {
         let mut daemons = daemons();
-        let id = TaskId(hooks::id(id));
+        let id = TaskId(ids::id(id));
         if self.0.set(Some(id)).is_ok() {
             daemons.insert(id, name);
         }

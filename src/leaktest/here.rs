@@ -5,7 +5,7 @@ use std::future::pending;
 use tokio::runtime::Handle;
 
 use crate::engine::{self, Whose};
-use crate::probe::hooks;
+use crate::probe::ids;
 use crate::snapshot::TaskId;
 
 /// Finds the runtime that the caller runs on, and begins to tell tasks that are spawned
@@ -18,7 +18,7 @@ use crate::snapshot::TaskId;
 pub(super) fn here() -> Option<Whose> {
     // Any instrumented runtime, however it was built, records what is spawned on it.
     let task = Handle::current().spawn(pending::<()>());
-    let id = TaskId(hooks::id(task.id()));
+    let id = TaskId(ids::id(task.id()));
     let whose = engine::origin(id).map(|runtime| Whose {
         runtime,
         since: TaskId(id.0 + 1),

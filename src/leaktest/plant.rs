@@ -15,7 +15,7 @@ use std::time::Duration;
 use super::leak::Outcome;
 use super::settle::settle;
 use crate::engine;
-use crate::probe::hooks;
+use crate::probe::ids;
 use crate::snapshot::{RuntimeId, TaskId};
 use crate::stall::Followed;
 
@@ -34,7 +34,7 @@ pub(super) async fn plant(
 ) -> Result<(), Outcome> {
     let planted = Arc::new(Planted::default());
     let task = tokio::spawn(Leaked(Arc::clone(&planted)));
-    let id = TaskId(hooks::id(task.id()));
+    let id = TaskId(ids::id(task.id()));
     let seen = async {
         see_task(runtime, id).await?;
         see_stall(id, &planted, threshold, stalls).await

@@ -14,12 +14,12 @@
 //! on the poll, and a task that the user's terminate hook spawns cannot come
 //! between our terminate and the spawn it belongs to.
 
-use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use tokio::runtime::{Builder, TaskMeta};
 use tokio::task;
 
+use super::ids::id;
 use super::recorder::Recorder;
 
 /// A hook of the user's.
@@ -157,36 +157,6 @@ impl<F: FnMut()> Drop for OnDrop<F> {
     }
 }
 
-/// The number in a task id. Tokio gives no access to it, but hashes nothing
-/// else; the compiler reduces this to a move.
-#[inline]
-pub(crate) fn id(id: task::Id) -> u64 {
-    let mut number = Number(0);
-    id.hash(&mut number);
-    number.0
-}
-
-/// Keeps the number that is hashed.
-struct Number(u64);
-
-impl Hasher for Number {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    #[inline]
-    fn write_u64(&mut self, number: u64) {
-        self.0 = number;
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        // Not how Tokio hashes an id today; still one number for one id.
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::future::pending;
@@ -229,12 +199,5 @@ mod tests {
         assert_eq!(both, (library.runtime(), test.runtime()));
         let stranger = facts(other.spawn(pending::<()>()).id());
         assert_eq!(stranger.origin, library.runtime());
-    }
-
-    #[test]
-    fn the_number_of_an_id_is_the_one_that_is_displayed() {
-        let runtime = Builder::new_current_thread().build().unwrap();
-        let task = runtime.spawn(async {});
-        assert_eq!(id(task.id()).to_string(), task.id().to_string());
     }
 }

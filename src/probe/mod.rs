@@ -32,6 +32,7 @@ pub(crate) mod hooks;
 // For leak tests alone.
 #[cfg_attr(not(any(test, feature = "leaktest")), allow(dead_code))]
 pub(crate) mod home;
+pub(crate) mod ids;
 pub(crate) mod latency;
 mod published;
 pub(crate) mod record;
