@@ -117,9 +117,11 @@ fn file_name(report: &LeakReport) -> String {
     let whole = format!("{}--{test}{part}", report.binary);
     // What stands for something else or parts the name must not be in it already.
     let is_plain = |text: &str| !text.contains(['.', '-']);
-    let is_told = !report.binary.contains("--")
+    let words = |text: &str, by: &str| text.split(by).all(|word| !word.is_empty());
+    let is_told = words(&report.binary, "-")
         && is_plain(&report.test)
-        && report.part.as_deref().is_none_or(is_plain);
+        && !report.test.is_empty()
+        && (report.part.as_deref()).is_none_or(|part| is_plain(part) && words(part, " "));
     // Some file systems do not tell capitals from small letters.
     let is_sound = |c: char| matches!(c, 'a'..='z' | '0'..='9' | '_' | '-' | '.');
     if is_told && whole.len() <= LONGEST_NAME && whole.chars().all(is_sound) {
