@@ -145,19 +145,15 @@ impl GrowthTest {
     /// As the work does; and outside of a runtime. With [`dhat`](Self::dhat), if there is no
     /// profile to be had.
     #[track_caller]
-    pub fn run<F, R>(self, round: F) -> impl Future<Output = Grown>
-    where
-        F: FnMut() -> R,
-        R: Future,
-    {
+    pub fn run<R>(self, round: impl AsyncFnMut() -> R) -> impl Future<Output = Grown> {
         self.run_at(Location::caller(), round)
     }
 
-    async fn run_at<F, R>(mut self, caller: &'static Location<'static>, mut round: F) -> Grown
-    where
-        F: FnMut() -> R,
-        R: Future,
-    {
+    async fn run_at<R>(
+        mut self,
+        caller: &'static Location<'static>,
+        mut round: impl AsyncFnMut() -> R,
+    ) -> Grown {
         if let Some(test) = context::current() {
             self.settle = test.limits().settle;
         }
@@ -198,11 +194,12 @@ impl GrowthTest {
         }
     }
 
-    async fn measure<F, R>(&self, report: &mut LeakReport, mut measure: Measure, mut round: F)
-    where
-        F: FnMut() -> R,
-        R: Future,
-    {
+    async fn measure<R>(
+        &self,
+        report: &mut LeakReport,
+        mut measure: Measure,
+        mut round: impl AsyncFnMut() -> R,
+    ) {
         for nth in 1..=self.warmup {
             round().await;
             let most = if nth == self.warmup {

@@ -70,7 +70,7 @@ fn without_numbers(path: &str) -> String {
 /// A file from its crate on. One of the program's own is told without the crate, one of
 /// another crate with its name and without its version: `hyper-util/src/rt/tokio.rs`.
 pub(super) fn crate_file(file: &str) -> String {
-    let file = file.replace('\\', "/");
+    let file = without_detours(&file.replace('\\', "/"));
     let short = code::short(&file);
     if file.contains("/registry/src/") {
         return without_version(short);
@@ -87,6 +87,20 @@ pub(super) fn crate_file(file: &str) -> String {
         }
         _ => from_folder(short),
     }
+}
+
+/// `tests/../src/upload.rs` is `src/upload.rs`, and what leads out of the crate's folder is
+/// left off.
+fn without_detours(file: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in file.split('/') {
+        match part {
+            "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    parts.join("/")
 }
 
 /// From `src/` on, or whatever comes first.
@@ -213,6 +227,8 @@ mod tests {
             ("/home/u/src/demo/tests/all.rs", "tests/all.rs"),
             ("src/upload/tests/all.rs", "src/upload/tests/all.rs"),
             ("demo\\src\\upload.rs", "src/upload.rs"),
+            ("../shared/../cases/pool.rs", "cases/pool.rs"),
+            ("./src/upload.rs", "src/upload.rs"),
             ("build.rs", "build.rs"),
             ("vendor/hyper-util/src/rt.rs", "hyper-util/src/rt.rs"),
         ] {

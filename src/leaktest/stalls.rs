@@ -7,7 +7,7 @@ use super::leak::LeakReport;
 use super::settle::settle;
 use crate::format;
 use crate::probe::clock::clock;
-use crate::snapshot::NotMeasured;
+use crate::snapshot::{NotMeasured, Origin, StackFrame, StallStack};
 use crate::stall::{Entry, Followed};
 
 /// How long it may take to find the lines of stalls, in a process that has to read its
@@ -39,6 +39,19 @@ pub(super) async fn too_long(
         "forgotten, because more lines stall than are kept apart",
     );
     let mut found = stalls.stalls();
-    found.retain(|stall| stall.evidence.worst > limits.max_stall);
+    found.retain(|stall| stall.evidence.worst > limits.max_stall && !is_of_panic(stall));
     found
+}
+
+/// Whether all that was seen of a stall is a panic, which says so: with `RUST_BACKTRACE` the
+/// first one of a process reads its debug information. That is no part of the program.
+fn is_of_panic(stall: &Entry) -> bool {
+    let stacks = &stall.evidence.stacks;
+    let is_hook = |frame: &StackFrame| {
+        frame.origin == Origin::Std
+            && frame.line.function.contains("panicking::")
+            && frame.line.function.contains("hook")
+    };
+    let shows_it = |stack: &StallStack| stack.frames.iter().any(is_hook);
+    !stacks.is_empty() && stacks.iter().all(shows_it)
 }

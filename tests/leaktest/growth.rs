@@ -109,6 +109,19 @@ fn bytes_of_the_body() {
     assert!(report.contains("growing_bytes"), "{report}");
 }
 
+#[tokio::test(crate = "tokio_plumber::leaktest")]
+async fn a_round_may_borrow_what_it_changes() {
+    let mut rounds = 0;
+    let grown = leaktest::growth()
+        .run(async || {
+            rounds += 1;
+            tokio::task::yield_now().await;
+        })
+        .await;
+    grown.assert_flat();
+    assert_eq!(rounds, 4, "three to warm up, and one in which nothing grew");
+}
+
 #[test]
 #[should_panic(expected = "growth: rounds(2) is not accepted: at least 3")]
 fn two_rounds_are_no_trend() {

@@ -8,6 +8,7 @@ mod growth;
 mod origins;
 mod pitfalls;
 mod processes;
+mod report;
 mod scopes;
 
 #[global_allocator]

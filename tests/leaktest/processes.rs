@@ -5,6 +5,8 @@ use std::future::pending;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use tokio_plumber::leaktest;
+
 /// Set in the environment of a process that is to play a test's part.
 const PART: &str = "PLUMBER_TEST_PART";
 
@@ -115,6 +117,25 @@ fn github_is_told() {
         lines.any(|line| line.starts_with("::error file=tests/leaktest/processes.rs,line=")),
         "{text}"
     );
+}
+
+/// Whoever is told where it panicked reads all of the debug information meanwhile.
+#[tokio::test(crate = "tokio_plumber::leaktest")]
+async fn a_task_panics() {
+    if std::env::var_os(PART).is_some() {
+        leaktest::budget().max_stall("20 ms");
+        tokio::spawn(async { panic!("as it is meant to") })
+            .await
+            .unwrap_err();
+    }
+}
+
+#[test]
+fn a_panic_that_is_shown_is_no_stall() {
+    let environment = [(PART, "1"), ("RUST_BACKTRACE", "1")];
+    let (passed, text) = run("processes::a_task_panics", &environment);
+    assert!(passed, "{text}");
+    assert!(text.contains("stack backtrace"), "{text}");
 }
 
 #[test]

@@ -1,0 +1,55 @@
+//! The report of a real test, as a person with a failing build reads it.
+
+use std::future::pending;
+use std::time::Duration;
+
+use tokio_plumber::leaktest::{self, Units};
+
+use crate::caught;
+
+mod upload {
+    use super::{Duration, pending};
+
+    pub(super) fn start() {
+        tokio::spawn(async {
+            tokio::spawn(pending::<()>());
+            std::thread::sleep(Duration::from_millis(150));
+        });
+    }
+}
+
+/// Numbers, which differ from run to run, and the spelling of paths.
+fn without_figures(report: &str) -> String {
+    let mut out = String::new();
+    for line in report.lines() {
+        // The stack is another one in each version of Rust, and the path of this machine.
+        let is_stack = line.contains("frames") || line.trim_start().starts_with("stack");
+        if is_stack || line.starts_with("For machines:") {
+            continue;
+        }
+        let mut in_number = false;
+        for c in line.chars() {
+            let is_digit = c.is_ascii_digit() || (in_number && c == '.');
+            if is_digit && !in_number {
+                out.push('#');
+            } else if !is_digit {
+                out.push(c);
+            }
+            in_number = is_digit;
+        }
+        out.push('\n');
+    }
+    out
+}
+
+#[test]
+fn a_person_reads_it() {
+    let report = caught::multi_thread(async {
+        leaktest::budget()
+            .settle(300.ms())
+            .ignore("src/other.rs", "not met here");
+        upload::start();
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    });
+    insta::assert_snapshot!(without_figures(&report.unwrap()));
+}
