@@ -77,16 +77,16 @@ impl FromIterator<Summary> for Merge {
 
 /// The body of a successful response.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Answer {
+pub struct Answer {
     /// How many upstreams it covers.
-    pub(crate) upstreams: usize,
+    pub upstreams: usize,
     /// The length of their bodies.
-    pub(crate) bytes: u64,
+    pub bytes: u64,
     /// CRC-32 of their bodies, one after another.
-    pub(crate) crc32: u32,
+    pub crc32: u32,
     /// What `cpu` and `pooled` compute on top.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) sha256: Option<String>,
+    pub sha256: Option<String>,
 }
 
 impl Answer {
@@ -95,7 +95,7 @@ impl Answer {
     /// # Errors
     ///
     /// What is wrong with it, for the report.
-    pub(crate) fn check(&self, complete: &Self) -> Result<(), String> {
+    pub fn check(&self, complete: &Self) -> Result<(), String> {
         if self.upstreams < complete.upstreams {
             return Err(format!(
                 "answered 200 with {} of {} upstreams",

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, ValueEnum};
+use demo::scenarios::{self, SCENARIOS, Scenario};
 
 use crate::run::Plan;
-use crate::scenarios::{self, SCENARIOS, Scenario};
 
 /// Nothing that is shown changes after a minute; an hour is a soak test.
 const LONGEST_DURATION: Duration = Duration::from_hours(1);

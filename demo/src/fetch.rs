@@ -11,7 +11,11 @@ use crate::answer::Part;
 use crate::upstreams::Upstream;
 
 /// A client whose calls yield to the event loop.
-pub(crate) fn client() -> reqwest::Result<reqwest::Client> {
+///
+/// # Errors
+///
+/// When the client cannot be made.
+pub fn client() -> reqwest::Result<reqwest::Client> {
     // A proxy from the environment has no business on loopback.
     reqwest::Client::builder()
         .no_proxy()

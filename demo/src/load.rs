@@ -9,12 +9,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Context;
+use demo::answer::Answer;
+use demo::fetch;
 use tokio::runtime::Builder;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
-use crate::answer::Answer;
-use crate::fetch;
 use crate::latency::Latencies;
 use crate::stop::Stop;
 

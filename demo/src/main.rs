@@ -1,10 +1,8 @@
 //! A service that leaks and clogs in every classic way, and its cures, watched
-//! by `tokio-plumber`. `demo --help` says how to run it; `scenarios` is what to
-//! read.
+//! by `tokio-plumber`. `demo --help` says how to run it; the library's
+//! `scenarios` are what to read.
 
-mod answer;
 mod cli;
-mod fetch;
 mod heap;
 mod heap_profile;
 mod latency;
@@ -13,10 +11,7 @@ mod panics;
 mod progress;
 mod report;
 mod run;
-mod scenarios;
-mod service;
 mod stop;
-mod upstreams;
 mod watch;
 
 use std::env;
@@ -29,6 +24,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use anyhow::{Context, Result};
+use demo::service;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use tokio_plumber::dashboard::{self, Exit};
 use tokio_plumber::snapshot::TaskSelection;

@@ -5,11 +5,11 @@ use std::io::{self, Write as _};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use demo::scenarios::Scenario;
 use tokio_plumber::{Address, format};
 
 use crate::heap_profile::Written;
 use crate::run::Outcome;
-use crate::scenarios::Scenario;
 
 /// It runs in the browser alone; nothing is uploaded.
 const DHAT_VIEWER: &str = "https://nnethercote.github.io/dh_view/dh_view.html";
@@ -186,7 +186,7 @@ fn summary(outcome: &Outcome) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scenarios::find;
+    use demo::scenarios::find;
 
     #[test]
     fn the_status_counts_down_and_then_waits() {

@@ -9,16 +9,16 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use demo::scenarios::Scenario;
+use demo::scenarios::cpu::Hashing;
+use demo::service::{self, Service};
+use demo::upstreams::Upstreams;
 
 use crate::heap_profile::{HeapProfile, Written};
 use crate::load::{Load, Tally};
 use crate::panics::Panics;
 use crate::progress::Progress;
-use crate::scenarios::Scenario;
-use crate::scenarios::cpu::Hashing;
-use crate::service::{self, Service};
 use crate::stop::Stop;
-use crate::upstreams::Upstreams;
 use crate::watch::{self, Seen, Watch};
 
 /// How long answers are waited for after the last request was due: enough for

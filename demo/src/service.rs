@@ -22,11 +22,11 @@ use crate::scenarios::{self, cpu};
 use crate::upstreams::Upstream;
 
 /// Tasks that a healthy, idle service keeps: its accept loop.
-pub(crate) const STANDING_TASKS: u64 = 1;
+pub const STANDING_TASKS: u64 = 1;
 
 /// What the handlers share. A new one is made for every scenario, and dropped
 /// with it: whatever a pitfall kept comes back then.
-pub(crate) struct Service {
+pub struct Service {
     upstreams: Arc<[Upstream]>,
     /// Yields while it waits.
     pub(crate) client: reqwest::Client,
@@ -46,10 +46,12 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    pub(crate) fn new(
-        upstreams: Arc<[Upstream]>,
-        hashing: cpu::Hashing,
-    ) -> anyhow::Result<Arc<Self>> {
+    /// A service of these upstreams.
+    ///
+    /// # Errors
+    ///
+    /// When its HTTP client cannot be made.
+    pub fn new(upstreams: Arc<[Upstream]>, hashing: cpu::Hashing) -> anyhow::Result<Arc<Self>> {
         Ok(Arc::new(Self {
             upstreams,
             client: fetch::client().context("cannot make the HTTP client")?,
@@ -87,9 +89,8 @@ impl Service {
         Ok(())
     }
 
-    /// Makes [`check_running`](Self::check_running) fail, and forgets what the
-    /// scenario kept.
-    pub(crate) fn stop(&self) {
+    /// Ends `blocking` before its next call, and forgets what the scenario kept.
+    pub fn stop(&self) {
         self.stopping.store(true, Ordering::Relaxed);
         let kept = std::mem::take(
             &mut *self
@@ -101,7 +102,7 @@ impl Service {
     }
 
     /// Every scenario under its name.
-    pub(crate) fn router(self: Arc<Self>) -> Router {
+    pub fn router(self: Arc<Self>) -> Router {
         Router::new()
             .route("/aggregate/{scenario}", get(aggregate))
             .with_state(self)
@@ -113,7 +114,7 @@ impl Service {
 /// # Errors
 ///
 /// When the port is taken, mostly.
-pub(crate) fn listen(port: u16) -> anyhow::Result<std::net::TcpListener> {
+pub fn listen(port: u16) -> anyhow::Result<std::net::TcpListener> {
     let open = || {
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
         // Tokio demands it of a listener that is handed over.
@@ -124,7 +125,11 @@ pub(crate) fn listen(port: u16) -> anyhow::Result<std::net::TcpListener> {
 }
 
 /// The accept loop.
-pub(crate) async fn serve(listener: std::net::TcpListener, router: Router) -> io::Result<()> {
+///
+/// # Errors
+///
+/// When the listener cannot be handed over to Tokio.
+pub async fn serve(listener: std::net::TcpListener, router: Router) -> io::Result<()> {
     axum::serve(TcpListener::from_std(listener)?, router).await
 }
 

@@ -34,7 +34,7 @@ const FLAKY_EVERY: u64 = 60;
 
 /// Where to find one upstream.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Upstream {
+pub struct Upstream {
     /// Its number, from 0.
     pub(crate) index: usize,
     address: SocketAddr,
@@ -53,7 +53,7 @@ impl Upstream {
 }
 
 /// The running upstreams.
-pub(crate) struct Upstreams {
+pub struct Upstreams {
     addresses: Arc<[Upstream]>,
     expected: Answer,
     runtime: Runtime,
@@ -61,7 +61,11 @@ pub(crate) struct Upstreams {
 
 impl Upstreams {
     /// Starts them all, on ports that the operating system chooses.
-    pub(crate) fn start() -> anyhow::Result<Self> {
+    ///
+    /// # Errors
+    ///
+    /// When their runtime or a port cannot be had.
+    pub fn start() -> anyhow::Result<Self> {
         let runtime = Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("upstreams")
@@ -88,17 +92,17 @@ impl Upstreams {
     }
 
     /// Where they are.
-    pub(crate) fn addresses(&self) -> Arc<[Upstream]> {
+    pub fn addresses(&self) -> Arc<[Upstream]> {
         Arc::clone(&self.addresses)
     }
 
     /// What a complete aggregation of them says.
-    pub(crate) fn expected(&self) -> &Answer {
+    pub fn expected(&self) -> &Answer {
         &self.expected
     }
 
     /// Ends them without waiting for calls that are under way.
-    pub(crate) fn shut_down(self) {
+    pub fn shut_down(self) {
         self.runtime.shutdown_background();
     }
 }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::io;
 use std::time::Duration;
 
+use demo::service::STANDING_TASKS;
 use serde::Serialize;
 use tokio_plumber::runtime::{Builder, Runtime};
 use tokio_plumber::snapshot::{
@@ -13,7 +14,6 @@ use tokio_plumber::snapshot::{
 };
 
 use crate::panics::SERVICE_THREADS;
-use crate::service::STANDING_TASKS;
 
 const SERVICE: &str = "service";
 

@@ -51,15 +51,15 @@ pub(crate) fn permits() -> usize {
     thread::available_parallelism().map_or(1, |cores| NonZero::get(cores).div_ceil(2))
 }
 
-/// How many bytes to hash so that it takes [`COST`].
+/// How many bytes to hash so that it takes 200 ms on this machine.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Hashing {
+pub struct Hashing {
     bytes: usize,
 }
 
 impl Hashing {
     /// Finds out how fast this machine hashes.
-    pub(crate) fn calibrate() -> Self {
+    pub fn calibrate() -> Self {
         let block = Bytes::from(vec![0x5a; 64 * 1024]);
         let rounds = |count: usize| {
             let started = Instant::now();

@@ -1,7 +1,7 @@
 //! The scenarios: every pitfall beside its cure, a pair to a file.
 
 mod blocking;
-pub(crate) mod cpu;
+pub mod cpu;
 mod hoarded;
 mod nested_runtime;
 mod orphans;
@@ -20,31 +20,33 @@ use crate::service::Service;
 
 /// One way to aggregate, and the load that brings out what it does.
 #[derive(Debug)]
-pub(crate) struct Scenario {
+pub struct Scenario {
     /// What it is called on the command line and in the URL.
-    pub(crate) name: &'static str,
+    pub name: &'static str,
     /// Whether it is to be copied.
-    pub(crate) kind: Kind,
+    pub kind: Kind,
     /// What it does, in one sentence.
-    pub(crate) sentence: &'static str,
+    pub sentence: &'static str,
     /// Its handler.
     pub(crate) aggregate: fn(Arc<Service>) -> BoxFuture<'static, Result<Answer>>,
     /// Requests per second, unless told otherwise.
-    pub(crate) rate: f64,
+    pub rate: f64,
     /// For how long requests are sent, unless told otherwise.
-    pub(crate) duration: Duration,
+    pub duration: Duration,
     /// Requests that may be under way at once. Those that would be more are
     /// shed, so that a frozen service does not pile them up without bound.
-    pub(crate) most_in_flight: usize,
+    pub most_in_flight: usize,
     /// Requests that may be sent at all, where each of them keeps its bodies.
-    pub(crate) most_requests: u64,
+    pub most_requests: u64,
 }
 
 /// Whether a scenario is to be avoided or copied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Kind {
+pub enum Kind {
+    /// To be avoided.
     Pitfall,
+    /// To be copied.
     Cure,
 }
 
@@ -64,7 +66,7 @@ const MOST_KEPT_REQUESTS: u64 = 100;
 ///
 /// The rates are low on purpose: upstreams, service and load share the cores,
 /// and what is shown needs no hurry.
-pub(crate) static SCENARIOS: [Scenario; 12] = [
+pub static SCENARIOS: [Scenario; 12] = [
     Scenario {
         name: "serial",
         kind: Kind::Pitfall,
@@ -190,12 +192,12 @@ pub(crate) static SCENARIOS: [Scenario; 12] = [
 ];
 
 /// The scenario of that name.
-pub(crate) fn find(name: &str) -> Option<&'static Scenario> {
+pub fn find(name: &str) -> Option<&'static Scenario> {
     SCENARIOS.iter().find(|scenario| scenario.name == name)
 }
 
 /// All names, for a message that lists what is accepted.
-pub(crate) fn names() -> String {
+pub fn names() -> String {
     SCENARIOS
         .iter()
         .map(|scenario| scenario.name)
