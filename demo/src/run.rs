@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use demo::scenarios::Scenario;
 use demo::scenarios::cpu::Hashing;
 use demo::service::{self, Service};
-use demo::upstreams::Upstreams;
+use demo::upstreams::{Scale, Upstreams};
 
 use crate::heap_profile::{HeapProfile, Written};
 use crate::load::{Load, Tally};
@@ -87,7 +87,7 @@ impl Runner {
     ///
     /// When a runtime, a client or a port cannot be had.
     pub(crate) fn run(&self, first_port: TcpListener, outcomes: &mut Vec<Outcome>) -> Result<()> {
-        let upstreams = Upstreams::start()?;
+        let upstreams = Upstreams::start(Scale::default())?;
         let hashing = Hashing::calibrate();
         let mut open_port = Some(first_port);
         for (index, scenario) in self.plan.scenarios.iter().enumerate() {

@@ -66,7 +66,7 @@ impl Service {
     }
 
     /// The upstreams to aggregate.
-    pub(crate) fn upstreams(&self) -> impl Iterator<Item = Upstream> + use<> {
+    pub(crate) fn upstreams(&self) -> impl ExactSizeIterator<Item = Upstream> + use<> {
         let upstreams = Arc::clone(&self.upstreams);
         (0..upstreams.len()).map(move |index| upstreams[index])
     }

@@ -1,5 +1,5 @@
-//! Twenty HTTP APIs on loopback, slow on purpose: each waits before it answers
-//! with a body of its own fixed size.
+//! HTTP APIs on loopback, twenty in the story, slow on purpose: each waits before
+//! it answers with a body of its own fixed size.
 //!
 //! They live on a plain Tokio runtime that nobody watches, as the APIs of other
 //! people do.
@@ -20,17 +20,33 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::answer::{Answer, Merge, Part};
 
-/// How many upstreams there are.
-pub(crate) const UPSTREAMS: usize = 20;
-
-/// How long each takes to answer. Twenty of them in turn make 18 s.
-pub(crate) const ANSWERS_AFTER: Duration = Duration::from_millis(900);
+/// How many sizes of bodies there are: one for each upstream of the story.
+const SIZES: usize = 20;
 
 const SMALLEST_BODY: usize = 64 * 1024;
 const LARGEST_BODY: usize = 1024 * 1024;
 
 /// A flaky endpoint refuses one call in this many.
 const FLAKY_EVERY: u64 = 60;
+
+/// How many upstreams there are, and how slow they are.
+#[derive(Clone, Copy, Debug)]
+pub struct Scale {
+    /// How many there are.
+    pub upstreams: usize,
+    /// How long each takes to answer.
+    pub answers_after: Duration,
+}
+
+impl Default for Scale {
+    /// That of the story: twenty of 0.9 s, which in turn make 18 s.
+    fn default() -> Self {
+        Self {
+            upstreams: SIZES,
+            answers_after: Duration::from_millis(900),
+        }
+    }
+}
 
 /// Where to find one upstream.
 #[derive(Clone, Copy, Debug)]
@@ -65,16 +81,16 @@ impl Upstreams {
     /// # Errors
     ///
     /// When their runtime or a port cannot be had.
-    pub fn start() -> anyhow::Result<Self> {
+    pub fn start(scale: Scale) -> anyhow::Result<Self> {
         let runtime = Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("upstreams")
             .enable_all()
             .build()
             .context("cannot start the upstreams' runtime")?;
-        let mut addresses = Vec::with_capacity(UPSTREAMS);
+        let mut addresses = Vec::with_capacity(scale.upstreams);
         let mut merge = Merge::default();
-        for index in 0..UPSTREAMS {
+        for index in 0..scale.upstreams {
             let body = Bytes::from(body(index));
             merge.add(Part::new(index, body.clone()).summary);
             let listener = runtime
@@ -82,7 +98,8 @@ impl Upstreams {
                 .context("cannot open a port for an upstream")?;
             let address = listener.local_addr()?;
             addresses.push(Upstream { index, address });
-            runtime.spawn(async move { axum::serve(listener, api(index, body)).await });
+            let api = api(index, body, scale.answers_after);
+            runtime.spawn(async move { axum::serve(listener, api).await });
         }
         Ok(Self {
             addresses: addresses.into(),
@@ -110,13 +127,15 @@ impl Upstreams {
 struct Api {
     index: u64,
     body: Bytes,
+    answers_after: Duration,
     flaky_calls: AtomicU64,
 }
 
-fn api(index: usize, body: Bytes) -> Router {
+fn api(index: usize, body: Bytes, answers_after: Duration) -> Router {
     let api = Api {
         index: index as u64,
         body,
+        answers_after,
         flaky_calls: AtomicU64::new(0),
     };
     Router::new()
@@ -126,7 +145,7 @@ fn api(index: usize, body: Bytes) -> Router {
 }
 
 async fn answer(State(api): State<Arc<Api>>) -> Bytes {
-    tokio::time::sleep(ANSWERS_AFTER).await;
+    tokio::time::sleep(api.answers_after).await;
     api.body.clone()
 }
 
@@ -144,8 +163,8 @@ async fn answer_or_refuse(state: State<Arc<Api>>) -> Result<Bytes, StatusCode> {
 fn body(index: usize) -> Vec<u8> {
     // 7 and 20 have no common factor, so every size is used once and they do
     // not come sorted.
-    let rank = index * 7 % UPSTREAMS;
-    let size = SMALLEST_BODY + (LARGEST_BODY - SMALLEST_BODY) * rank / (UPSTREAMS - 1);
+    let rank = index * 7 % SIZES;
+    let size = SMALLEST_BODY + (LARGEST_BODY - SMALLEST_BODY) * rank / (SIZES - 1);
     // Marsaglia's xorshift64: cheap, and not compressible to nothing.
     let mut state = 0x9e37_79b9_7f4a_7c15_u64.wrapping_add(index as u64);
     let mut body = Vec::with_capacity(size + 8);
@@ -165,7 +184,7 @@ mod tests {
 
     #[test]
     fn bodies_span_the_range_and_come_to_ten_mebibytes() {
-        let sizes: Vec<usize> = (0..UPSTREAMS).map(|index| body(index).len()).collect();
+        let sizes: Vec<usize> = (0..SIZES).map(|index| body(index).len()).collect();
         assert_eq!(sizes.iter().min(), Some(&SMALLEST_BODY));
         assert_eq!(sizes.iter().max(), Some(&LARGEST_BODY));
         let mebibytes = sizes.iter().sum::<usize>() / (1024 * 1024);

@@ -9,7 +9,6 @@ use tokio::task::JoinSet;
 use crate::answer::{Answer, Merge};
 use crate::fetch::fetch_flaky;
 use crate::service::Service;
-use crate::upstreams::UPSTREAMS;
 
 /// How many calls of one request may be made a second time.
 const RETRIES: usize = 3;
@@ -19,7 +18,7 @@ const RETRIES: usize = 3;
 /// Ten mebibytes stay for every request. The errors stay there too, unread: an
 /// upstream that refuses is simply missing from an answer that says 200.
 pub(super) async fn hoarded(service: Arc<Service>) -> Result<Answer> {
-    let (report, mut reports) = mpsc::channel(UPSTREAMS);
+    let (report, mut reports) = mpsc::channel(service.upstreams().len());
     for upstream in service.upstreams() {
         let client = service.client.clone();
         let report = report.clone();

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use crate::answer::{Answer, Merge, Summary};
 use crate::fetch::fetch;
 use crate::service::Service;
-use crate::upstreams::{UPSTREAMS, Upstream};
+use crate::upstreams::Upstream;
 
 /// Five times what the slowest upstream takes.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -37,7 +37,8 @@ async fn fetch_and_keep(
 
 async fn merge(mut reports: mpsc::Receiver<Result<Summary>>) -> Result<Answer> {
     let mut merge = Merge::default();
-    for _ in 0..UPSTREAMS {
+    // There is room for what each upstream has to say, and no more.
+    for _ in 0..reports.max_capacity() {
         merge.add(
             reports
                 .recv()
@@ -53,8 +54,9 @@ async fn merge(mut reports: mpsc::Receiver<Result<Summary>>) -> Result<Answer> {
 /// dropped, which detaches a task and does not end it: nobody is left who could
 /// cancel it, and each keeps a body of up to a mebibyte.
 pub(super) async fn orphans(service: Arc<Service>) -> Result<Answer> {
-    let (report, reports) = mpsc::channel(UPSTREAMS);
-    for upstream in service.upstreams() {
+    let upstreams = service.upstreams();
+    let (report, reports) = mpsc::channel(upstreams.len());
+    for upstream in upstreams {
         let flush = service.flush.subscribe();
         tokio::spawn(fetch_and_keep(
             service.client.clone(),
@@ -73,9 +75,10 @@ pub(super) async fn orphans(service: Arc<Service>) -> Result<Answer> {
 /// Dropping the group would cancel as well; `shutdown` also waits until the
 /// tasks are really gone, and their bodies with them.
 pub(super) async fn grouped(service: Arc<Service>) -> Result<Answer> {
-    let (report, reports) = mpsc::channel(UPSTREAMS);
+    let upstreams = service.upstreams();
+    let (report, reports) = mpsc::channel(upstreams.len());
     let mut group = JoinSet::new();
-    for upstream in service.upstreams() {
+    for upstream in upstreams {
         let flush = service.flush.subscribe();
         group.spawn(fetch_and_keep(
             service.client.clone(),
