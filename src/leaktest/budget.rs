@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::amount::{IntoBytes, IntoDuration};
 use super::context::{self, Context};
+use super::leak::{Allowed, Leak};
 use super::pattern::Pattern;
 use crate::heap::{self, Accounting};
 
@@ -72,6 +73,20 @@ pub(super) struct Limits {
 pub(super) struct Ignored {
     pub(super) pattern: Pattern,
     pub(super) reason: String,
+}
+
+impl Limits {
+    /// What ignores this leak, if anything does.
+    pub(super) fn ignores(&self, leak: &Leak) -> Option<Allowed> {
+        let mut ignored = self.ignored.iter();
+        let ignored = ignored.find(|ignored| ignored.pattern.covers(leak))?;
+        Some(Allowed {
+            signature: leak.signature.clone(),
+            measured: leak.measured,
+            by: format!("ignore({:?})", ignored.pattern.as_str()),
+            reason: ignored.reason.clone(),
+        })
+    }
 }
 
 impl Default for Limits {

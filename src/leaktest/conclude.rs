@@ -23,11 +23,12 @@ pub(super) fn conclude(
     report: LeakReport,
     panicked: Option<Box<dyn Any + Send>>,
 ) -> Result<(), Text> {
-    let concluded = part(mode, report).map(|_| ());
     let Some(panicked) = panicked else {
+        let concluded = part(mode, report).map(|_| ());
         return concluded.map_err(|(_, text)| text);
     };
-    if let Err((_, text)) = concluded {
+    // What a test left that did not come to its end says nothing of the code.
+    if let Err((_, text)) = compared(mode, report, false) {
         eprintln!("{text}");
     }
     panic::resume_unwind(panicked)
@@ -38,11 +39,16 @@ pub(super) fn conclude(
 /// # Errors
 ///
 /// The report, where the test is to fail, and its text.
-pub(super) fn part(
+pub(super) fn part(mode: Mode, report: LeakReport) -> Result<LeakReport, (Box<LeakReport>, Text)> {
+    compared(mode, report, true)
+}
+
+fn compared(
     mode: Mode,
     mut report: LeakReport,
+    may_bless: bool,
 ) -> Result<LeakReport, (Box<LeakReport>, Text)> {
-    if let Err(error) = compare(&mut report) {
+    if let Err(error) = compare(&mut report, may_bless) {
         return Err((Box::new(report), error));
     }
     let text = publish(&report, mode);
@@ -60,14 +66,15 @@ pub(super) fn part(
 }
 
 /// Leaves out what the baseline allows; adds what is left to it, where that is asked for.
-fn compare(report: &mut LeakReport) -> Result<(), Text> {
+fn compare(report: &mut LeakReport, may_bless: bool) -> Result<(), Text> {
     /// Kept, since it knows which of its entries were needed so far.
     static BASELINE: OnceLock<Result<Baseline, BaselineError>> = OnceLock::new();
     let today = Day::today();
     let baseline = BASELINE.get_or_init(Baseline::load);
     let baseline = baseline.as_ref().map_err(ToString::to_string)?;
     baseline.allow(report, today);
-    if !blesses().map_err(|error| error.to_string())? || report.leaks.is_empty() {
+    let is_asked = blesses().map_err(|error| error.to_string())?;
+    if !(is_asked && may_bless) || report.leaks.is_empty() {
         return Ok(());
     }
     let blessed = bless(report, today).map_err(|error| error.to_string())?;

@@ -1,7 +1,7 @@
 //! The functions that spawn sites are in, each looked up once in a process.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::aside::aside;
 use crate::engine;
@@ -10,7 +10,14 @@ use crate::snapshot::{Location, SiteId};
 use crate::stacks;
 
 /// What was found; `None` where debug information does not tell.
-static KNOWN: Mutex<BTreeMap<(String, u32), Option<String>>> = Mutex::new(BTreeMap::new());
+static KNOWN: Mutex<Known> = Mutex::new(Known::new());
+
+/// By file and line.
+type Known = BTreeMap<(String, u32), Option<String>>;
+
+fn known() -> MutexGuard<'static, Known> {
+    KNOWN.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Looks up the functions that these spawn sites are in, as far as they are not known yet.
 /// May read all of the program's debug information, which can take a second.
@@ -27,23 +34,25 @@ pub(super) async fn look_up_aside(sites: BTreeSet<SiteId>) {
 }
 
 fn look_up_unknown(sites: BTreeSet<SiteId>) {
-    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     let locations = sites.into_iter().map(|site| engine::site(site).location);
     let wanted: BTreeSet<(String, u32)> = locations
         .map(|location| (location.file, location.line))
-        .filter(|line| !known.contains_key(line))
+        .filter(|line| !known().contains_key(line))
         .collect();
+    if wanted.is_empty() {
+        return;
+    }
     let lines: Vec<_> = wanted
         .iter()
         .map(|(file, line)| (file.as_str(), *line))
         .collect();
+    // Not under the lock, which other tests take on their event loops.
     let found = stacks::enclosing(&lines);
-    known.extend(wanted.into_iter().zip(found));
+    known().extend(wanted.into_iter().zip(found));
 }
 
 /// The function that a line is in, if it was looked up and found.
 pub(super) fn of(location: &Location) -> Option<String> {
-    let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     let key = (location.file.clone(), location.line);
-    known.get(&key).cloned().flatten()
+    known().get(&key).cloned().flatten()
 }

@@ -1,4 +1,4 @@
-//! What is left, put together by signature.
+//! What is left, put together by spawn site and by signature.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,28 +16,28 @@ const EXAMPLES: usize = 3;
 /// Tasks that have not ended.
 pub(super) fn of_pending(left: &Leftovers) -> Vec<Leak> {
     let tasks = pending(left).map(|task| (task.site, task.retained_bytes, task));
-    by_signature(LeakKind::PendingTask, tasks, |task| leaked(left.at, task))
+    by_site(LeakKind::PendingTask, tasks, |task| leaked(left.at, task))
 }
 
 /// Tasks that have ended and are not freed.
 pub(super) fn of_zombies(left: &Leftovers) -> Vec<Leak> {
     let zombies = left.zombies.iter();
     let zombies = zombies.map(|zombie| (zombie.site, Some(zombie.retained), zombie));
-    by_signature(LeakKind::ZombieTask, zombies, dead)
+    by_site(LeakKind::ZombieTask, zombies, dead)
 }
 
 /// Bytes of all tasks, ended or not, and of the body.
 pub(super) fn of_bytes(left: &Leftovers, body: Option<u64>) -> Vec<Leak> {
-    let mut leaks: BTreeMap<String, Leak> = BTreeMap::new();
     let sites = left.retained.iter().flatten();
     let sites = sites.map(|(site, bytes)| (Some(engine::site(*site).location), *bytes));
     let body = body.map(|bytes| (None, bytes));
-    for (location, bytes) in sites.chain(body).filter(|(_, bytes)| *bytes > 0) {
-        let leak = blank(LeakKind::RetainedBytes, location);
-        let leak = leaks.entry(leak.signature.clone()).or_insert(leak);
-        leak.add(bytes, Some(bytes));
-    }
-    most_first(leaks)
+    let retaining = sites.chain(body).filter(|(_, bytes)| *bytes > 0);
+    let leaks = retaining.map(|(location, bytes)| Leak {
+        measured: bytes,
+        retained_bytes: Some(bytes),
+        ..blank(LeakKind::RetainedBytes, location)
+    });
+    leaks.collect()
 }
 
 /// A line that stalled, and how often it did for longer than it may.
@@ -70,8 +70,8 @@ pub(super) fn of_stall(stall: stall::Entry, longest: Duration) -> Leak {
     }
 }
 
-/// Puts tasks together, which come oldest first.
-fn by_signature<T>(
+/// Puts the tasks of each spawn site together, which come oldest first.
+fn by_site<T>(
     kind: LeakKind,
     tasks: impl Iterator<Item = (SiteId, Option<u64>, T)>,
     told: impl Fn(T) -> LeakedTask,
@@ -86,20 +86,27 @@ fn by_signature<T>(
             leak.tasks.push(told(task));
         }
     }
-    let mut leaks: BTreeMap<String, Leak> = BTreeMap::new();
-    for leak in sites.into_values() {
-        match leaks.get_mut(&leak.signature) {
+    sites.into_values().collect()
+}
+
+/// Puts leaks of one signature together, those with most of it first.
+pub(super) fn by_signature(leaks: Vec<Leak>) -> Vec<Leak> {
+    let mut signatures: BTreeMap<String, Leak> = BTreeMap::new();
+    for leak in leaks {
+        match signatures.get_mut(&leak.signature) {
             Some(known) => {
                 known.add(leak.measured, leak.retained_bytes);
                 let room = EXAMPLES.saturating_sub(known.tasks.len());
                 known.tasks.extend(leak.tasks.into_iter().take(room));
             }
             None => {
-                leaks.insert(leak.signature.clone(), leak);
+                signatures.insert(leak.signature.clone(), leak);
             }
         }
     }
-    most_first(leaks)
+    let mut leaks: Vec<_> = signatures.into_values().collect();
+    leaks.sort_by_key(|leak| std::cmp::Reverse(leak.measured));
+    leaks
 }
 
 impl Leak {
@@ -110,12 +117,6 @@ impl Leak {
             (known, Some(bytes)) => Some(known.unwrap_or(0) + bytes),
         };
     }
-}
-
-fn most_first(leaks: BTreeMap<String, Leak>) -> Vec<Leak> {
-    let mut leaks: Vec<_> = leaks.into_values().collect();
-    leaks.sort_by_key(|leak| std::cmp::Reverse(leak.measured));
-    leaks
 }
 
 /// A leak of which nothing was counted yet.

@@ -53,7 +53,7 @@ pub fn growth() -> GrowthTest {
         rounds: 10,
         tasks: 0,
         bytes: 64,
-        settle: Limits::default().settle,
+        limits: Limits::default(),
         #[cfg(feature = "dhat")]
         dhat: None,
     }
@@ -67,7 +67,7 @@ pub struct GrowthTest {
     rounds: u32,
     tasks: u64,
     bytes: u64,
-    settle: Duration,
+    limits: Limits,
     #[cfg(feature = "dhat")]
     dhat: Option<PathBuf>,
 }
@@ -155,9 +155,9 @@ impl GrowthTest {
         mut round: impl AsyncFnMut() -> R,
     ) -> Grown {
         if let Some(test) = context::current() {
-            self.settle = test.limits().settle;
+            self.limits = test.limits();
         }
-        let mut report = LeakReport::new(name::of_test(caller), caller, self.settle);
+        let mut report = LeakReport::new(name::of_test(caller), caller, self.limits.settle);
         report.part = Some("growth".to_owned());
         let mode = match Mode::from_env() {
             Ok(mode) => mode,
@@ -200,19 +200,20 @@ impl GrowthTest {
         mut measure: Measure,
         mut round: impl AsyncFnMut() -> R,
     ) {
+        let settle_for = self.limits.settle;
         for nth in 1..=self.warmup {
             round().await;
             let most = if nth == self.warmup {
-                self.settle
+                settle_for
             } else {
                 WARM_UP
             };
-            settle(self.settle.min(most), || measure.is_flat_now()).await;
+            settle(settle_for.min(most), || measure.is_flat_now()).await;
             measure.forget();
         }
         for _ in 0..self.rounds {
             round().await;
-            report.settled_after = settle(self.settle, || measure.is_flat_now()).await;
+            report.settled_after = settle(settle_for, || measure.is_flat_now()).await;
             measure.end_round();
             if measure.is_flat() {
                 break;
@@ -233,16 +234,21 @@ impl GrowthTest {
                 LeakKind::GrowingBytes => self.bytes,
                 _ => self.tasks,
             };
-            if per_round > budget {
-                report.leaks.push(Leak {
-                    measured: per_round,
-                    budget,
-                    growth: Some(Growth {
-                        after_rounds,
-                        per_round,
-                    }),
-                    ..groups::blank(count.kind, count.location())
-                });
+            if per_round <= budget {
+                continue;
+            }
+            let leak = Leak {
+                measured: per_round,
+                budget,
+                growth: Some(Growth {
+                    after_rounds,
+                    per_round,
+                }),
+                ..groups::blank(count.kind, count.location())
+            };
+            match self.limits.ignores(&leak) {
+                Some(allowed) => report.allowed.push(allowed),
+                None => report.leaks.push(leak),
             }
         }
         report.not_measured.extend(measure.not_measured());

@@ -34,7 +34,7 @@ pub(super) fn keep(report: &LeakReport) -> Option<PathBuf> {
     let folder = folder(
         &|name| env::var_os(name),
         env::current_exe().ok().as_deref(),
-    );
+    )?;
     let path = folder.join(file_name(report));
     match write(&folder, &path, &json(report)) {
         Ok(()) => Some(path),
@@ -64,8 +64,8 @@ fn write(folder: &Path, path: &Path, text: &str) -> io::Result<()> {
 
 /// Where reports are: `plumber` in cargo's target directory, as the environment names it,
 /// else the nearest folder above the test binary that is marked as a cache, else `target`
-/// of the package.
-fn folder(variable: &dyn Fn(&str) -> Option<OsString>, binary: Option<&Path>) -> PathBuf {
+/// of the package. `None` where cargo has no part in it.
+fn folder(variable: &dyn Fn(&str) -> Option<OsString>, binary: Option<&Path>) -> Option<PathBuf> {
     let path = |name| {
         variable(name)
             .filter(|it| !it.is_empty())
@@ -74,14 +74,13 @@ fn folder(variable: &dyn Fn(&str) -> Option<OsString>, binary: Option<&Path>) ->
     let named = path("CARGO_TARGET_DIR");
     // A relative one is meant from where cargo was started, which is not known here.
     if let Some(named) = named.filter(|named| named.is_absolute()) {
-        return named.join(FOLDER);
+        return Some(named.join(FOLDER));
     }
     let mut above = binary.into_iter().flat_map(Path::ancestors).skip(1);
     if let Some(marked) = above.find(|folder| folder.join(CACHE_MARK).is_file()) {
-        return marked.join(FOLDER);
+        return Some(marked.join(FOLDER));
     }
-    let package = path("CARGO_MANIFEST_DIR").unwrap_or_default();
-    package.join("target").join(FOLDER)
+    Some(path("CARGO_MANIFEST_DIR")?.join("target").join(FOLDER))
 }
 
 /// The name of the running test binary, as reports have it: without the hash that cargo
@@ -254,8 +253,9 @@ mod tests {
                 let mut variables = variables.iter();
                 Some(variables.find(|it| it.0 == name)?.1.into())
             };
-            folder(&variable, Some(&binary))
+            folder(&variable, Some(&binary)).unwrap()
         };
+        assert_eq!(folder(&|_| None, Some(&binary)), None, "nobody asked cargo");
         let package = [("CARGO_MANIFEST_DIR", "/app")];
         assert_eq!(of(&package), Path::new("/app/target/plumber"));
         fs::write(root.join("target").join(CACHE_MARK), "").unwrap();

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::budget::Limits;
 use super::groups;
-use super::leak::{Allowed, Leak, LeakReport, Outcome};
+use super::leak::{Leak, LeakReport, Outcome};
 use super::{daemon, functions};
 use crate::engine::{self, Leftovers};
 use crate::snapshot::{Location, SiteId, Task};
@@ -98,22 +98,19 @@ impl Judged<'_> {
     /// Enters leaks of one kind, of which there may be so much altogether.
     fn add(&mut self, leaks: Vec<Leak>, most: u64) {
         let mut over = Vec::new();
+        // One by one: a line that is ignored has no other's task with it.
         for leak in leaks {
-            let mut ignored = self.limits.ignored.iter();
-            match ignored.find(|ignored| ignored.pattern.covers(&leak)) {
-                Some(ignored) => self.report.allowed.push(Allowed {
-                    signature: leak.signature,
-                    measured: leak.measured,
-                    by: format!("ignore({:?})", ignored.pattern.as_str()),
-                    reason: ignored.reason.clone(),
-                }),
+            match self.limits.ignores(&leak) {
+                Some(allowed) => self.report.allowed.push(allowed),
                 None => over.push(leak),
             }
         }
         if over.iter().map(|leak| leak.measured).sum::<u64>() > most {
-            for leak in &mut over {
-                leak.budget = most;
-            }
+            let over = groups::by_signature(over).into_iter();
+            let over = over.map(|leak| Leak {
+                budget: most,
+                ..leak
+            });
             self.report.leaks.extend(over);
         }
     }

@@ -20,7 +20,7 @@ use crate::snapshot::{RuntimeId, TaskId};
 use crate::stall::Followed;
 
 /// How long a planted task may take to be polled or to end: longer than any machine needs.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How often a stall is planted until one is seen, each twice as long as the one before:
 /// on a busy machine the watchdog may miss one.

@@ -198,14 +198,15 @@ impl<'a> Search<'a> {
             let Some(files) = self.files.get(last(name.slice())) else {
                 continue;
             };
-            let mut path = unit.comp_dir.map_or_else(PathBuf::new, |dir| path(&dir));
+            let root = unit.comp_dir.map_or_else(PathBuf::new, |dir| path(&dir));
+            let mut path = root.clone();
             if let Some(directory) = entry.directory(header) {
                 path.push(self::path(&dwarf.attr_string(unit, directory)?));
             }
             path.push(self::path(&name));
-            let is_it = |file: &&&str| {
-                (is_relative || file.starts_with('/')) && path.ends_with(Path::new(file))
-            };
+            // What is absolute stays so. A unit also lists files of others, by absolute paths.
+            let is_it =
+                |file: &&&str| (is_relative || file.starts_with('/')) && path == root.join(file);
             if let Some(file) = files.iter().find(is_it) {
                 wanted.insert(number, *file);
                 let known = self.paths.entry(file);

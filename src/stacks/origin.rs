@@ -28,6 +28,10 @@ const WRAPPERS: [&str; 12] = [
 /// The file decides: where there are only line tables, functions that were inlined come
 /// without a path. Without a file, a path tells no dependency from the program.
 pub(crate) fn of(frame: &Frame) -> Origin {
+    // What the compiler makes of `#[global_allocator]`, at that line of the program.
+    if frame.function.starts_with("__rustc::") {
+        return Origin::Std;
+    }
     match &frame.file {
         Some(file) => of_file(file),
         None => of_name(&frame.function),

@@ -94,7 +94,7 @@ fn without_a_file_the_path_tells_what_it_can() {
         ("app::serve::{closure#0}", Unknown),
         ("{closure#0} in app.rs", Unknown),
         ("0x7f00", Unknown),
-        ("__rustc::__rust_alloc", Unknown),
+        ("__rustc::__rust_alloc", Std),
         ("__libc_start_main", Native),
         ("poll", Native),
         ("", Unknown),

@@ -47,10 +47,11 @@ async fn a_site_is_ignored() {
 
 #[tokio::test(crate = "tokio_plumber::leaktest")]
 async fn a_function_is_ignored() {
-    leaktest::budget().ignore("*budgets::spawns_one", "it is what this is about");
+    leaktest::budget().ignore("*spawns_one", "it is what this is about");
     spawns_one();
 }
 
+#[inline(never)]
 fn spawns_one() {
     tokio::spawn(pending::<()>());
 }
@@ -60,10 +61,29 @@ fn another_site_is_not() {
     let report = caught::current_thread(async {
         leaktest::budget()
             .settle(20.ms())
-            .ignore("*budgets::spawns_another", "not this one");
+            .ignore("*spawns_another", "not this one");
         spawns_one();
     });
     assert!(report.unwrap().contains("left 1 task behind"));
+}
+
+#[test]
+fn a_line_that_is_ignored_has_no_other_with_it() {
+    let mut ignored = 0;
+    let report = caught::current_thread(async {
+        // Of one function, and so of one signature.
+        ignored = line!() + 1;
+        tokio::spawn(pending::<()>());
+        tokio::spawn(pending::<()>());
+        let line = format!("tests/leaktest/budgets.rs:{ignored}");
+        leaktest::budget()
+            .settle(20.ms())
+            .ignore(&line, "this line alone");
+    });
+    let report = report.unwrap();
+    assert!(report.contains("left 1 task behind"), "{report}");
+    let other = format!("budgets.rs:{}:", ignored + 1);
+    assert!(report.contains(&other), "{report}");
 }
 
 #[tokio::test(crate = "tokio_plumber::leaktest")]

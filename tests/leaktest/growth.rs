@@ -95,6 +95,20 @@ fn bytes_in_one_long_lived_task() {
     assert!(report.contains("tests/leaktest/growth.rs"), "{report}");
 }
 
+#[tokio::test(crate = "tokio_plumber::leaktest")]
+async fn what_grows_may_be_ignored() {
+    leaktest::budget()
+        .settle(20.ms())
+        .zombies(100)
+        .ignore("tests/leaktest/growth.rs", "known");
+    let mut kept = Vec::new();
+    let grown = leaktest::growth()
+        .run(async || kept.push(tokio::spawn(async { [0; 100] })))
+        .await;
+    assert!(!grown.report().allowed.is_empty());
+    grown.assert_flat();
+}
+
 #[test]
 fn bytes_of_the_body() {
     let report = caught::current_thread(async {
@@ -119,7 +133,8 @@ async fn a_round_may_borrow_what_it_changes() {
         })
         .await;
     grown.assert_flat();
-    assert_eq!(rounds, 4, "three to warm up, and one in which nothing grew");
+    // Three to warm up, and some until nothing grew.
+    assert!((4..13).contains(&rounds), "{rounds}");
 }
 
 #[test]

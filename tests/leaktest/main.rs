@@ -8,6 +8,8 @@ mod growth;
 mod origins;
 mod pitfalls;
 mod processes;
+// What is inlined has other names.
+#[cfg(debug_assertions)]
 mod report;
 mod scopes;
 

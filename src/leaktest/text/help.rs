@@ -1,7 +1,7 @@
 //! The cure, and the lines that would allow a leak.
 
 use crate::leaktest::baseline::written;
-use crate::leaktest::leak::{Leak, LeakKind};
+use crate::leaktest::leak::{Leak, LeakKind, LeakReport};
 use crate::leaktest::signature;
 use crate::snapshot::StallKind;
 
@@ -99,11 +99,18 @@ fn of_stall(kind: StallKind) -> &'static str {
 }
 
 /// The line of a test that would allow it, and the entry of `plumber.toml`.
-pub(super) fn allowing(leak: &Leak) -> (String, [String; 3]) {
+pub(super) fn allowing(report: &LeakReport, leak: &Leak) -> (String, [String; 3]) {
     let place = leak.location.as_ref();
     let file = place.map(|place| signature::crate_file(&place.file));
-    let pattern = file.as_deref().unwrap_or(&leak.signature);
-    let line = format!("leaktest::budget().ignore({pattern:?}, \"why\");");
+    // The narrower, the better: what leaks beside it is to be found.
+    let function = leak.function.as_deref();
+    let pattern = function.or(file.as_deref()).unwrap_or(&leak.signature);
+    let budget = match &report.part {
+        Some(part) if part.starts_with("scope") => ".budget(Budget::new()",
+        _ => "leaktest::budget()",
+    };
+    let end = if budget.starts_with('.') { ")" } else { ";" };
+    let line = format!("{budget}.ignore({pattern:?}, \"why\"){end}");
     let mut entry = written::entry(&leak.signature, "why");
     entry[0].push_str("  # in plumber.toml");
     (line, entry)

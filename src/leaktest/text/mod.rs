@@ -79,7 +79,7 @@ fn leaks(sheet: &mut Sheet, report: &LeakReport) {
     for (at, leak) in full.iter().enumerate() {
         sheet.blank();
         sheet.prose(&format!("{}. {}", at + 1, headline(report, leak)), 3);
-        facts(sheet, leak);
+        facts(sheet, report, leak);
     }
     let rest = report.leaks[full.len()..].iter();
     let rest: Vec<_> = rest
@@ -95,7 +95,7 @@ fn leaks(sheet: &mut Sheet, report: &LeakReport) {
     );
 }
 
-fn facts(sheet: &mut Sheet, leak: &Leak) {
+fn facts(sheet: &mut Sheet, report: &LeakReport, leak: &Leak) {
     let place = leak.location.as_ref().map(ToString::to_string);
     match (&leak.stall, place) {
         (Some(stall), _) => stall::write(sheet, stall),
@@ -116,7 +116,7 @@ fn facts(sheet: &mut Sheet, leak: &Leak) {
         sheet.fact("was allowed", &says);
     }
     sheet.fact("help", &cure(leak));
-    let (line, entry) = help::allowing(leak);
+    let (line, entry) = help::allowing(report, leak);
     sheet.lines("to allow it", &[line]);
     sheet.lines("or for all", &entry);
 }
@@ -137,9 +137,8 @@ fn amount(kind: LeakKind, measured: u64) -> String {
 fn inactive(sheet: &mut Sheet, why: &str, help: &str) {
     sheet.blank();
     sheet.prose(
-        "Before it judges a test, tokio-plumber plants a leaked task and a short stall of its \
-         own, and must see both. It did not, so this test would pass whatever it leaks; \
-         therefore it fails.",
+        "Before it judges, tokio-plumber plants a leaked task and a short stall of its \
+         own, and must see them. It did not, so this would pass whatever is left; therefore it fails.",
         0,
     );
     sheet.blank();
