@@ -27,17 +27,26 @@ fn without_figures(report: &str) -> String {
         if is_stack || line.starts_with("For machines:") {
             continue;
         }
-        let mut in_number = false;
-        for c in line.chars() {
-            let is_digit = c.is_ascii_digit() || (in_number && c == '.');
-            if is_digit && !in_number {
-                out.push('#');
-            } else if !is_digit {
-                out.push(c);
-            }
-            in_number = is_digit;
-        }
+        // A number is as wide as it is, and so are columns.
+        let words = line.split_whitespace().map(without_number);
+        out.push_str(&words.collect::<Vec<_>>().join(" "));
         out.push('\n');
+    }
+    out
+}
+
+/// `12.5` and `report.rs:12:5:` as `#` and `report.rs:#:#:`.
+fn without_number(word: &str) -> String {
+    let mut out = String::new();
+    let mut in_number = false;
+    for c in word.chars() {
+        let is_digit = c.is_ascii_digit() || (in_number && c == '.');
+        if is_digit && !in_number {
+            out.push('#');
+        } else if !is_digit {
+            out.push(c);
+        }
+        in_number = is_digit;
     }
     out
 }
