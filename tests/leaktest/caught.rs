@@ -2,13 +2,16 @@
 
 use std::panic::{self, AssertUnwindSafe};
 
+#[cfg(tokio_unstable)]
 use tokio_plumber::leaktest::runtime::Builder;
 
+#[cfg(tokio_unstable)]
 /// What a test with this body panics with; `None` if it passes.
 pub(crate) fn current_thread<F: Future>(body: F) -> Option<String> {
     by(Builder::new_current_thread().enable_all(), body)
 }
 
+#[cfg(tokio_unstable)]
 /// The same with two workers.
 pub(crate) fn multi_thread<F: Future>(body: F) -> Option<String> {
     by(

@@ -1,16 +1,24 @@
 //! Leak tests that pass, and leak tests that fail for the right reason.
-#![cfg(tokio_unstable)]
 
-mod budgets;
 mod caught;
+
+#[cfg(tokio_unstable)]
+mod budgets;
+#[cfg(tokio_unstable)]
 mod flavors;
+#[cfg(tokio_unstable)]
 mod growth;
+mod inactive;
+#[cfg(tokio_unstable)]
 mod origins;
+#[cfg(tokio_unstable)]
 mod pitfalls;
+#[cfg(tokio_unstable)]
 mod processes;
 // What is inlined has other names.
-#[cfg(debug_assertions)]
+#[cfg(all(tokio_unstable, debug_assertions))]
 mod report;
+#[cfg(tokio_unstable)]
 mod scopes;
 
 #[global_allocator]
