@@ -3,6 +3,7 @@
 
 use std::panic::{self, AssertUnwindSafe, Location};
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use super::budget::Limits;
@@ -16,17 +17,22 @@ use super::settle::settle;
 use super::{functions, judge, name, stalls};
 use crate::engine::{self, Leftovers, Whose};
 use crate::runtime::around::{AroundBlockOn, Built, Driver};
-use crate::snapshot::{RuntimeId, TaskId};
+use crate::snapshot::{RuntimeId, Task, TaskId, TaskState};
 use crate::stall::{self, Followed};
 
 /// What a leak test's runtime does around `block_on`.
 pub(super) fn make(built: Built) -> Box<dyn AroundBlockOn> {
-    Box::new(LeakTest { built })
+    Box::new(LeakTest {
+        built,
+        gives_up: AtomicBool::new(false),
+    })
 }
 
 #[derive(Debug)]
 struct LeakTest {
     built: Built,
+    /// A poll did not return: a test that waits for it could not fail.
+    gives_up: AtomicBool,
 }
 
 impl AroundBlockOn for LeakTest {
@@ -46,9 +52,16 @@ impl AroundBlockOn for LeakTest {
         // A runtime that shuts down when a task panics panics itself from then on.
         let judged = panic::catch_unwind(AssertUnwindSafe(|| test.judge(driver)));
         match judged {
-            Ok(report) => conclude(mode, report, panicked),
+            Ok((report, is_held)) => {
+                self.gives_up.store(is_held, Relaxed);
+                conclude(mode, report, panicked)
+            }
             Err(of_runtime) => panic::resume_unwind(panicked.unwrap_or(of_runtime)),
         }
+    }
+
+    fn gives_up(&self) -> bool {
+        self.gives_up.load(Relaxed)
     }
 }
 
@@ -70,25 +83,32 @@ impl<'a> Test<'a> {
         }
     }
 
-    fn judge(self, driver: &dyn Driver) -> LeakReport {
+    /// The verdict, and whether a poll had not returned when it was reached.
+    fn judge(self, driver: &dyn Driver) -> (LeakReport, bool) {
         let limits = self.running.limits();
         let mut report = LeakReport::new(name::of_test(self.caller), self.caller, limits.settle);
         let (Some(runtime), Some(stalls)) = (self.built.id, &self.stalls) else {
             report.outcome = Outcome::not_instrumented();
-            return report;
+            return (report, false);
         };
         let (mut left, settled_after) = self.settle(driver, runtime, &limits);
         report.settled_after = settled_after;
         let mut planted = Ok(());
         let mut too_long = Vec::new();
+        // What has found something needs no proof that it can.
+        let is_clean = self.is_clean(&left, &limits);
         driver.drive(pin!(async {
-            planted = plant(runtime, self.built.stall_threshold, stalls).await;
+            if is_clean {
+                planted = plant(runtime, self.built.stall_threshold, stalls).await;
+            }
             too_long = stalls::too_long(stalls, &limits, &mut report).await;
         }));
-        if self.is_clean(&left, &limits) {
+        if is_clean {
             // Something may have begun only now; else this takes no time.
             (left, _) = self.settle(driver, runtime, &limits);
         }
+        let running = |task: &Task| matches!(task.state, TaskState::Running { .. });
+        let is_held = left.pending.iter().any(running);
         let found = Found {
             left,
             body: self.running.body_bytes(),
@@ -99,7 +119,7 @@ impl<'a> Test<'a> {
         if let (Err(why), Outcome::Clean) = (planted, &report.outcome) {
             report.outcome = why;
         }
-        report
+        (report, is_held)
     }
 
     fn is_clean(&self, left: &Leftovers, limits: &Limits) -> bool {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::leak::*;
-use super::signature;
+use super::{groups, signature};
 use crate::report::fixture::stall_of;
 use crate::snapshot::{Evidence, Location, NotMeasured, StallEvidence, TaskId};
 
@@ -26,13 +26,7 @@ fn leak(kind: LeakKind, location: Option<Location>, function: Option<&str>) -> L
         location,
         function: function.map(ToOwned::to_owned),
         measured: 1,
-        budget: 0,
-        retained_bytes: None,
-        growth: None,
-        tasks: Vec::new(),
-        stall: None,
-        dhat: None,
-        was_allowed: None,
+        ..groups::blank(kind, None)
     }
 }
 

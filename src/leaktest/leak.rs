@@ -205,6 +205,13 @@ pub struct Leak {
     pub was_allowed: Option<Lapsed>,
 }
 
+impl Leak {
+    /// Whether one of its tasks was being polled when it was looked at.
+    pub(super) fn holds_a_thread(&self) -> bool {
+        self.tasks.iter().any(|task| task.running_for.is_some())
+    }
+}
+
 /// How something grew from round to round.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]

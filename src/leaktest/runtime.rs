@@ -3,7 +3,7 @@
 //! What `#[tokio::test(crate = "tokio_plumber::leaktest")]` builds its runtime with, and
 //! what a test that builds one by hand does:
 //!
-//! ```
+//! ```no_run
 //! use tokio_plumber::leaktest::runtime::Builder;
 //!
 //! let runtime = Builder::new_current_thread().enable_all().build()?;

@@ -23,7 +23,7 @@ use crate::stall::{self, Followed};
 /// [`tokio_plumber::runtime`](crate::runtime): it needs no leak test around it. On a
 /// runtime that does other things meanwhile, theirs is judged with it.
 ///
-/// ```
+/// ```no_run
 /// # #[tokio::main(crate = "tokio_plumber")]
 /// # async fn main() -> Result<(), tokio_plumber::leaktest::Leaks> {
 /// use tokio_plumber::leaktest::{self, Budget};

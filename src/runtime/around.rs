@@ -31,6 +31,10 @@ pub(crate) trait AroundBlockOn: fmt::Debug + Send + Sync {
         caller: &'static Location<'static>,
         body: &mut dyn FnMut(),
     ) -> Result<(), String>;
+
+    /// Whether a thread of the runtime may be held for good, so that nobody shall wait for
+    /// it when the runtime is dropped.
+    fn gives_up(&self) -> bool;
 }
 
 /// A runtime that drives futures.

@@ -144,7 +144,7 @@ impl Builder {
             #[cfg(feature = "leaktest")]
             around: self.make_around(recorder.as_ref()),
             watch: recorder.map(|recorder| Watch::new(recorder, inner.metrics(), self.flavor)),
-            inner,
+            inner: Some(inner),
         })
     }
 
@@ -170,7 +170,7 @@ impl Builder {
             #[cfg(feature = "leaktest")]
             around: self.make_around(recorder.as_ref()),
             watch: recorder.map(|recorder| Watch::new(recorder, inner.metrics(), Flavor::Local)),
-            inner,
+            inner: Some(inner),
         })
     }
 

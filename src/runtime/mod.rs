@@ -36,7 +36,8 @@ pub use instrument::{Instrument, instrument};
 /// An instrumented [`tokio::runtime::Runtime`], and all it can do.
 #[derive(Debug)]
 pub struct Runtime {
-    inner: tokio::runtime::Runtime,
+    /// There until this is dropped, or taken apart.
+    inner: Option<tokio::runtime::Runtime>,
     watch: Option<Watch>,
     #[cfg(feature = "leaktest")]
     around: Option<Box<dyn around::AroundBlockOn>>,
@@ -45,7 +46,8 @@ pub struct Runtime {
 /// An instrumented [`tokio::runtime::LocalRuntime`], and all it can do.
 #[derive(Debug)]
 pub struct LocalRuntime {
-    inner: tokio::runtime::LocalRuntime,
+    /// There until this is dropped, or taken apart.
+    inner: Option<tokio::runtime::LocalRuntime>,
     watch: Option<Watch>,
     #[cfg(feature = "leaktest")]
     around: Option<Box<dyn around::AroundBlockOn>>,
@@ -120,22 +122,38 @@ macro_rules! runtime_like {
             #[track_caller]
             fn run<F: Future>(&self, future: F) -> F::Output {
                 let _watched = InBlockOn::enter(self.watch.as_ref());
-                self.inner.block_on(future)
+                (**self).block_on(future)
             }
+
 
             #[doc = concat!("See [`tokio::runtime::", stringify!($runtime), "::shutdown_timeout`].")]
             pub fn shutdown_timeout(self, duration: Duration) {
-                self.inner.shutdown_timeout(duration);
+                self.into_inner().shutdown_timeout(duration);
             }
 
             #[doc = concat!("See [`tokio::runtime::", stringify!($runtime), "::shutdown_background`].")]
             pub fn shutdown_background(self) {
-                self.inner.shutdown_background();
+                self.into_inner().shutdown_background();
             }
 
             /// Tokio's own runtime; it stays instrumented.
-            pub fn into_inner(self) -> tokio::runtime::$runtime {
-                self.inner
+            pub fn into_inner(mut self) -> tokio::runtime::$runtime {
+                match self.inner.take() {
+                    Some(inner) => inner,
+                    None => unreachable!("a runtime was taken apart twice"),
+                }
+            }
+        }
+
+        #[cfg(feature = "leaktest")]
+        impl Drop for $runtime {
+            fn drop(&mut self) {
+                let gives_up = |around: &Box<dyn around::AroundBlockOn>| around.gives_up();
+                if self.around.as_ref().is_some_and(gives_up)
+                    && let Some(inner) = self.inner.take()
+                {
+                    inner.shutdown_background();
+                }
             }
         }
 
@@ -150,13 +168,16 @@ macro_rules! runtime_like {
             type Target = tokio::runtime::$runtime;
 
             fn deref(&self) -> &Self::Target {
-                &self.inner
+                match &self.inner {
+                    Some(inner) => inner,
+                    None => unreachable!("a runtime that was taken apart is used"),
+                }
             }
         }
 
         impl AsRef<tokio::runtime::$runtime> for $runtime {
             fn as_ref(&self) -> &tokio::runtime::$runtime {
-                &self.inner
+                self
             }
         }
     };

@@ -42,7 +42,7 @@ wakers or futures, within one task maybe.
 /// What to do about it: a sentence, or a list of what helps where.
 pub(in crate::leaktest) fn cure(leak: &Leak) -> String {
     match leak.kind {
-        LeakKind::PendingTask if leak.tasks.iter().any(|task| task.running_for.is_some()) => {
+        LeakKind::PendingTask if leak.holds_a_thread() => {
             format!("{PENDING}{RUNNING}")
         }
         LeakKind::PendingTask => PENDING.to_owned(),
