@@ -85,6 +85,7 @@ pub(super) struct Stack {
 }
 
 /// A stall that goes on, or whose last sample has not come yet.
+#[derive(Clone)]
 pub(super) struct Stall {
     pub(super) facts: Facts,
     pub(super) seen_at: Duration,
@@ -94,6 +95,8 @@ pub(super) struct Stall {
     looks: u32,
     samples: Vec<Sample>,
     pub(super) ended: Option<Duration>,
+    /// For how much of that its thread was kept waiting for a processor.
+    waited: Duration,
 }
 
 impl Default for Book {
@@ -121,6 +124,7 @@ impl Book {
             looks: 0,
             samples: Vec::new(),
             ended: None,
+            waited: Duration::ZERO,
         };
         self.stalls.insert(id, stall);
     }
@@ -157,6 +161,12 @@ impl Book {
             stall.samples.push(sample);
         }
         self.missed(id);
+    }
+
+    pub(super) fn waited(&mut self, id: StallId, waited: Duration) {
+        if let Some(stall) = self.stalls.get_mut(&id) {
+            stall.waited = waited;
+        }
     }
 
     pub(super) fn ends(&mut self, id: StallId, took: Duration, now: Duration) {
@@ -249,6 +259,13 @@ impl Stall {
     pub(super) fn is_named(&self) -> bool {
         let is_unseen = self.awaited == 0 && self.looks >= UNTOLD;
         self.ended.is_none() && (is_unseen || !self.samples.is_empty())
+    }
+
+    /// The same as if its thread had never been kept waiting for a processor.
+    pub(super) fn own(&self) -> Self {
+        let mut own = self.clone();
+        own.ended = self.ended.map(|took| took.saturating_sub(self.waited));
+        own
     }
 
     /// Each sample, with the time that it stands for: since the sample before. What

@@ -39,7 +39,8 @@ pub(crate) fn follow(runtime: RuntimeId) -> Followed {
 
 impl Followed {
     /// All that stalls or has stalled since, as far as it is known: no figure and no stack
-    /// is another runtime's. The numbers are none that [`entries`](super::entries) knows.
+    /// is another runtime's. Of those that are over, the time is left out for which the
+    /// machine had no processor for them: that is no fault of the code. The numbers are none that [`entries`](super::entries) knows.
     pub(crate) fn stalls(&self) -> Vec<Entry> {
         let drafts = {
             let stalls = &told().stalls;
@@ -152,7 +153,7 @@ impl Follow {
 
     pub(super) fn add(&mut self, stall: &Stall) {
         if stall.facts.runtime == self.runtime {
-            self.records.add(stall, []);
+            self.records.add(&stall.own(), []);
         }
     }
 }

@@ -75,6 +75,9 @@ pub(super) enum Event<'a> {
     Denied(StallId),
     /// Its stack should be looked at.
     Sample(StallId, &'a Watched, Hold, Spent),
+    /// Of all the time that it takes, its thread was kept waiting for a processor for so
+    /// long. It ends next.
+    Waited(StallId, Duration),
     /// It was so long.
     Ends(StallId, Duration),
     /// It holds nobody up: its thread has handed its worker on.
@@ -187,7 +190,7 @@ impl Judge {
             if let Some(over) = worker.over(hold) {
                 // Its measured duration, if there is one, was overwritten.
                 let was_slow = over.hold.whose.is_none() || judged != worker.judged;
-                self.close(&over, was_slow, event);
+                self.close(watched, &over, was_slow, threads, event);
             }
             if let Some(hold) = hold {
                 let due = self.judge_running(now, watched, &mut worker, hold, threads, event);
@@ -217,7 +220,14 @@ impl Judge {
     }
 
     /// What was observed is over, and its measured duration did not come.
-    fn close(&mut self, over: &Observed, was_slow: bool, event: &mut dyn FnMut(Event<'_>)) {
+    fn close(
+        &mut self,
+        watched: &Watched,
+        over: &Observed,
+        was_slow: bool,
+        threads: &mut dyn Threads,
+        event: &mut dyn FnMut(Event<'_>),
+    ) {
         let Some(stall) = &over.stall else {
             return;
         };
@@ -225,6 +235,11 @@ impl Judge {
             // It is judged, and was counted among those that could not be.
             let counted = u64::from(over.hold.whose.is_some());
             self.unjudged = self.unjudged.saturating_sub(counted);
+            let reading = threads.account(watched);
+            event(Event::Waited(
+                stall.id,
+                over.waited(reading, watched.threshold),
+            ));
             event(Event::Ends(stall.id, over.age));
         } else {
             // The poll had not been slow: it was over when its thread's account was read.
@@ -342,17 +357,22 @@ impl Judge {
             return;
         }
         let took = slow.end.saturating_sub(slow.start);
-        if let Some(stall) = observed.stall {
+        if let Some(stall) = &observed.stall {
+            let reading = threads.account(watched);
+            let waited = observed.waited(reading, watched.threshold);
+            event(Event::Waited(stall.id, waited));
             return event(Event::Ends(stall.id, took));
         }
-        let verdict = observed.baseline.and_then(|baseline| {
-            let reading = threads.account(watched);
-            baseline.is_stall(slow.end, now, reading, watched.threshold)
-        });
+        let reading = threads.account(watched);
+        let verdict = observed
+            .baseline
+            .and_then(|it| it.is_stall(slow.end, now, reading, watched.threshold));
         self.unjudged += u64::from(verdict.is_none());
         if verdict == Some(true) {
             let id = self.new_stall();
             event(Event::Begins(id, watched, observed.hold));
+            let waited = observed.waited(reading, watched.threshold);
+            event(Event::Waited(id, waited));
             event(Event::Ends(id, took));
         }
     }
@@ -406,6 +426,21 @@ impl Worker {
 }
 
 impl Observed {
+    /// How much of a hold that is over its thread was kept waiting for a processor: by its
+    /// account, read after the end, and before the baseline if nobody looked for long.
+    /// Nothing where the account is not known.
+    fn waited(&self, reading: Reading, threshold: Duration) -> Duration {
+        let Some((baseline, base)) = self.baseline.and_then(|it| Some((it, it.account?))) else {
+            return Duration::ZERO;
+        };
+        let Reading::Read(account, _) = reading else {
+            return Duration::ZERO;
+        };
+        let unseen = baseline.at.saturating_sub(self.hold.since);
+        let unseen = Some(unseen).filter(|unseen| *unseen > threshold);
+        account.waited.saturating_sub(base.waited) + unseen.unwrap_or_default()
+    }
+
     /// Its thread has handed its worker on.
     fn hand_on(&mut self, threshold: Duration, event: &mut dyn FnMut(Event<'_>)) {
         self.handed_on = true;

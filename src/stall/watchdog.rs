@@ -140,6 +140,7 @@ impl Sampler<'_> {
                 };
                 told().stalls.begins(id, facts, now);
             }
+            Event::Waited(id, waited) => told().stalls.waited(id, waited),
             Event::Ends(id, took) => told().stalls.ends(id, took, now),
             Event::Acquitted(id) => told().stalls.acquitted(id),
             Event::Denied(id) => told().stalls.denied(id),

@@ -25,6 +25,7 @@ struct Machine {
     denies: bool,
     running: Vec<StallId>,
     ended: Vec<Duration>,
+    waited: Vec<Duration>,
     /// Ages at which a sample was asked for, in milliseconds.
     samples: Vec<u64>,
     slept: Vec<bool>,
@@ -99,6 +100,7 @@ impl Machine {
             judge,
             running,
             ended,
+            waited,
             samples,
             slept,
             ..
@@ -110,6 +112,10 @@ impl Machine {
                 let age = now.saturating_sub(hold.since).as_millis();
                 samples.push(u64::try_from(age).unwrap());
                 slept.push(spent.mostly_asleep);
+            }
+            Event::Waited(id, it) => {
+                assert!(running.contains(&id));
+                waited.push(it);
             }
             Event::Ends(id, took) => {
                 assert!(running.contains(&id));
@@ -241,6 +247,36 @@ fn a_busy_poll_is_a_stall_even_on_a_busy_machine() {
     machine.finish(ms(0), ms(36));
     machine.look(ms(37), None);
     assert_eq!(machine.stalls(), (0, vec![36]));
+    assert_eq!(machine.waited, [ms(12)]);
+}
+
+/// Whoever tolerates so much must not blame the code for what the machine did.
+#[test]
+fn a_stall_is_told_for_how_much_of_it_its_thread_was_kept_waiting() {
+    let mut machine = Machine::default();
+    // Nobody looked for long, so nobody knows what it did.
+    machine.account(0, 0, true);
+    machine.look(ms(40), Some(ms(0)));
+    machine.account(20, 30, true);
+    machine.finish(ms(0), ms(90));
+    machine.look(ms(91), None);
+    assert_eq!(machine.stalls(), (0, vec![90]));
+    assert_eq!(machine.waited, [ms(70)]);
+    // Between two polls it is the same.
+    let mut machine = Machine {
+        between: true,
+        ..Machine::default()
+    };
+    machine.account(0, 0, true);
+    machine.look(ms(3), Some(ms(0)));
+    machine.look(ms(6), Some(ms(0)));
+    machine.account(12, 0, true);
+    machine.look(ms(16), Some(ms(0)));
+    machine.account(12, 30, true);
+    machine.look(ms(50), Some(ms(0)));
+    machine.look(ms(51), None);
+    assert_eq!(machine.stalls(), (0, vec![47]));
+    assert_eq!(machine.waited, [ms(30)]);
 }
 
 #[test]
