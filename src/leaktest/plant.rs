@@ -46,13 +46,19 @@ pub(super) async fn plant(
 }
 
 async fn see_task(runtime: RuntimeId, id: TaskId) -> Result<(), Outcome> {
-    let of_runtime = || engine::live_task(id).filter(|task| task.runtime == runtime);
-    // The hook that enters it runs within spawn.
-    if of_runtime().is_none() {
+    let look = || engine::live_task(id).filter(|task| task.runtime == runtime);
+    // One look decides: in the next one, that poll may be going on, and not count yet.
+    let mut seen = look();
+    if seen.is_none() {
+        // The hook that would have entered it runs within spawn.
         return Err(Outcome::not_instrumented());
     }
-    settle(PATIENCE, || of_runtime().is_some_and(|task| task.polls > 0)).await;
-    match of_runtime() {
+    settle(PATIENCE, || {
+        seen = look();
+        seen.as_ref().is_some_and(|task| task.polls > 0)
+    })
+    .await;
+    match seen {
         Some(task) if task.polls > 0 => Ok(()),
         _ => Err(inactive(
             &format!("a task that was planted was not polled within {PATIENCE:?}"),
