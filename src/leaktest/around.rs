@@ -99,7 +99,8 @@ impl<'a> Test<'a> {
         let is_clean = self.is_clean(&left, &limits);
         driver.drive(pin!(async {
             if is_clean {
-                planted = plant(runtime, self.built.stall_threshold, stalls).await;
+                let threshold = self.built.stall_threshold;
+                planted = plant(runtime, threshold, limits.max_stall, stalls).await;
             }
             too_long = stalls::too_long(stalls, &limits, &mut report).await;
         }));

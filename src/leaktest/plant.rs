@@ -30,6 +30,7 @@ const STALLS: u32 = 5;
 pub(super) async fn plant(
     runtime: RuntimeId,
     threshold: Option<Duration>,
+    max_stall: Duration,
     stalls: &Followed,
 ) -> Result<(), Outcome> {
     let planted = Arc::new(Planted::default());
@@ -37,7 +38,7 @@ pub(super) async fn plant(
     let id = TaskId(ids::id(task.id()));
     let seen = async {
         see_task(runtime, id).await?;
-        see_stall(id, &planted, threshold, stalls).await
+        see_stall(id, &planted, threshold, max_stall, stalls).await
     };
     let seen = seen.await;
     task.abort();
@@ -71,6 +72,7 @@ async fn see_stall(
     id: TaskId,
     planted: &Planted,
     threshold: Option<Duration>,
+    max_stall: Duration,
     stalls: &Followed,
 ) -> Result<(), Outcome> {
     let Some(threshold) = threshold else {
@@ -79,6 +81,16 @@ async fn see_stall(
             "unset PLUMBER_STALL_MS=0, and leave stall_threshold(None) out",
         ));
     };
+    if threshold > max_stall {
+        return Err(inactive(
+            &format!(
+                "stalls over {max_stall:?} are not tolerated, and only those over {threshold:?} \
+                 are looked for"
+            ),
+            "lower PLUMBER_STALL_MS or stall_threshold(), or raise \
+             leaktest::budget().max_stall()",
+        ));
+    }
     stalls.expect(id);
     let mut length = threshold * 3 / 2;
     for _ in 0..STALLS {
