@@ -8,9 +8,11 @@
 //! once. A runtime whose time is paused must not be parked without care: with nothing else
 //! to do it would advance its clock to the next timer, and so end the very task that was
 //! leaked. Tokio does not do that while a blocking task is about, not even one that waits
-//! for a thread; so one is.
+//! for a thread; so then one is. It may take the last thread of the blocking pool, so where
+//! time goes on there is none.
 
 use std::future::poll_fn;
+use std::hint;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::task::{Poll, Waker};
 use std::thread;
@@ -27,6 +29,9 @@ const TURNS: u32 = 32;
 const PAUSES: std::ops::RangeInclusive<Duration> =
     Duration::from_millis(1)..=Duration::from_millis(50);
 
+/// Longer than a step of any clock.
+const CLOCKS_APART: Duration = Duration::from_micros(20);
+
 /// Runs the runtime until `is_clean` or for as long as `limit`; returns how long it took.
 /// To be awaited on the runtime.
 pub(super) async fn settle(limit: Duration, mut is_clean: impl FnMut() -> bool) -> Duration {
@@ -37,12 +42,22 @@ pub(super) async fn settle(limit: Duration, mut is_clean: impl FnMut() -> bool) 
         }
         tokio::task::yield_now().await;
     }
-    let _stopped = StoppedClock::hold();
+    let _stopped = is_paused().then(StoppedClock::hold);
     let mut pauses = Pauses::start();
     while !is_clean() && started.elapsed() < limit {
         pauses.next(limit.saturating_sub(started.elapsed())).await;
     }
     started.elapsed()
+}
+
+/// Whether the runtime's time is paused, which Tokio tells nobody: its clock stands still
+/// while that of the machine goes on.
+fn is_paused() -> bool {
+    let (paused, started) = (tokio::time::Instant::now(), Instant::now());
+    while started.elapsed() < CLOCKS_APART {
+        hint::spin_loop();
+    }
+    paused.elapsed().is_zero()
 }
 
 /// Keeps a paused clock where it is, until this is dropped.
