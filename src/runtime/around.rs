@@ -39,7 +39,8 @@ pub(crate) trait AroundBlockOn: fmt::Debug + Send + Sync {
 
 /// A runtime that drives futures.
 pub(crate) trait Driver {
-    /// Runs a future to its end, as `block_on` does.
+    /// Runs a future to its end, as `block_on` does. How long the future itself holds up the
+    /// runtime is not looked at.
     fn drive(&self, future: Pin<&mut dyn Future<Output = ()>>);
 }
 
