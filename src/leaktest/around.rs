@@ -84,7 +84,8 @@ impl<'a> Test<'a> {
     }
 
     /// The verdict, and whether a poll had not returned when it was reached.
-    fn judge(self, driver: &dyn Driver) -> (LeakReport, bool) {
+    fn judge(mut self, driver: &dyn Driver) -> (LeakReport, bool) {
+        self.running.leave_body();
         let limits = self.running.limits();
         let mut report = LeakReport::new(name::of_test(self.caller), self.caller, limits.settle);
         let (Some(runtime), Some(stalls)) = (self.built.id, &self.stalls) else {

@@ -201,24 +201,28 @@ impl Budget {
     #[track_caller]
     #[allow(clippy::return_self_not_must_use)] // It holds at once.
     pub fn ignore(self, pattern: &str, reason: &str) -> Self {
-        let pattern = accepted("ignore", Pattern::parse(pattern));
+        let pattern = accepted("ignore", heap::as_plumber(|| Pattern::parse(pattern)));
         assert!(
             !reason.trim().is_empty(),
             "budget: ignore({:?}, {reason:?}) is not accepted: it needs a reason",
             pattern.as_str()
         );
-        let ignored = Ignored {
-            pattern,
-            reason: reason.to_owned(),
-        };
-        self.with(|limits| limits.ignored.push(ignored))
+        self.with(|limits| {
+            limits.ignored.push(Ignored {
+                pattern,
+                reason: reason.to_owned(),
+            });
+        })
     }
 
     fn with(mut self, set: impl FnOnce(&mut Limits)) -> Self {
-        set(&mut self.limits);
-        if let Some(test) = &self.of {
-            test.set_limits(self.limits.clone());
-        }
+        // Not what the test's body retains.
+        heap::as_plumber(|| {
+            set(&mut self.limits);
+            if let Some(test) = &self.of {
+                test.set_limits(self.limits.clone());
+            }
+        });
         self
     }
 

@@ -53,7 +53,7 @@ pub(super) fn current() -> Option<Arc<Context>> {
 pub(super) struct Running {
     context: Arc<Context>,
     // What the thread does outside of polls is the body's, in the order in which that ends.
-    _in_body: Option<InBody>,
+    in_body: Option<InBody>,
     _home: Option<AtHome>,
 }
 
@@ -72,10 +72,17 @@ impl Running {
         running().push(Arc::clone(&context));
         HERE.with_borrow_mut(|here| here.push(Arc::clone(&context)));
         Self {
-            _in_body: context.body.as_ref().map(BodyAccount::enter),
+            in_body: context.body.as_ref().map(BodyAccount::enter),
             _home: built.id.map(home::enter),
             context,
         }
+    }
+}
+
+impl Running {
+    /// What the thread does from now on is not the body's.
+    pub(super) fn leave_body(&mut self) {
+        self.in_body = None;
     }
 }
 
