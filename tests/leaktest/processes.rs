@@ -21,6 +21,11 @@ async fn part() {
 #[tokio::test(crate = "tokio_plumber::leaktest")]
 async fn clean() {}
 
+#[tokio::test(crate = "tokio_plumber::leaktest")]
+async fn with_a_budget() {
+    tokio_plumber::leaktest::budget().pending(1);
+}
+
 /// What a test of this binary prints in an environment, and whether it passes.
 fn run(test: &str, environment: &[(&str, &str)]) -> (bool, String) {
     let mut command = Command::new(std::env::current_exe().unwrap());
@@ -153,6 +158,8 @@ fn the_mode_decides() {
     );
     let (passed, text) = part("off");
     assert!(passed && !text.contains("left 1 task"), "{text}");
+    let (passed, text) = run("processes::with_a_budget", &[("PLUMBER_MODE", "off")]);
+    assert!(passed, "{text}");
     let (passed, text) = part("loud");
     assert!(
         !passed && text.contains("PLUMBER_MODE=\"loud\" is not accepted"),
