@@ -19,6 +19,8 @@ mod processes;
 #[cfg(all(tokio_unstable, debug_assertions))]
 mod report;
 #[cfg(tokio_unstable)]
+mod review;
+#[cfg(tokio_unstable)]
 mod scopes;
 
 #[global_allocator]
