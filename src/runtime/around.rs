@@ -1,5 +1,6 @@
 //! What is done around `block_on`, by those above that look at what a runtime leaves.
 
+use std::any::type_name;
 use std::fmt;
 use std::panic::Location;
 use std::pin::Pin;
@@ -44,6 +45,9 @@ pub(crate) trait Driver {
     fn drive(&self, future: Pin<&mut dyn Future<Output = ()>>);
 }
 
+/// How the names of what may be an error begin.
+const RESULT: &str = "core::result::Result<";
+
 /// Runs `body` with what is to be done around it.
 #[track_caller]
 pub(super) fn run<R>(
@@ -59,6 +63,13 @@ pub(super) fn run<R>(
     match (done, result) {
         (Ok(()), Some(result)) => result,
         (Ok(()), None) => unreachable!("the body of block_on was not called"),
+        (Err(message), Some(_)) if type_name::<R>().starts_with(RESULT) => {
+            panic!(
+                "{message}\n\
+                 The test's body has returned a Result, which this takes the place of. If it is \
+                 an error,\nPLUMBER_MODE=warn shows that as well.\n"
+            )
+        }
         (Err(message), _) => panic!("{message}"),
     }
 }
