@@ -3,7 +3,7 @@
 use std::panic::Location;
 #[cfg(feature = "dhat")]
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::amount::IntoBytes;
 use super::budget::{Limits, accepted};
@@ -19,6 +19,10 @@ use super::{conclude, context, functions, name};
 /// How long tasks get to end after a round of the warm-up: what is made once stays, and is
 /// not waited for.
 const WARM_UP: Duration = Duration::from_millis(100);
+
+/// For how long nothing must have grown until a round counts as flat. That ends the test, so
+/// it comes once; and what a round has set off may be waiting for others.
+const LASTING: Duration = Duration::from_millis(100);
 
 /// Looks at whether a piece of work leaves more each time that it is done.
 ///
@@ -44,7 +48,9 @@ const WARM_UP: Duration = Duration::from_millis(100);
 /// the bytes that tasks retain; and the bytes that the test's body does. It grows if it does
 /// so in *every* round after the warm-up, and by more than the budget in the median round;
 /// a cache that fills up, a list that doubles its room now and then do not. With the first
-/// round that nothing grew in, it is over.
+/// round that nothing grew in, it is over. So let the work await what it sets off: what comes
+/// a tenth of a second later, or with a shorter [`settle`](super::Budget::settle) after that,
+/// is not seen any more.
 ///
 /// Zombies and bytes are counted where [`Alloc`](crate::Alloc) is the global allocator.
 pub fn growth() -> GrowthTest {
@@ -213,7 +219,14 @@ impl GrowthTest {
         }
         for _ in 0..self.rounds {
             round().await;
-            report.settled_after = settle(settle_for, || measure.is_flat_now()).await;
+            let mut flat_since = None;
+            report.settled_after = settle(settle_for, || {
+                flat_since = measure
+                    .is_flat_now()
+                    .then(|| flat_since.unwrap_or_else(Instant::now));
+                flat_since.is_some_and(|since| since.elapsed() >= LASTING)
+            })
+            .await;
             measure.end_round();
             if measure.is_flat() {
                 break;
