@@ -13,7 +13,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Each `block_on` is a test of its own, and panics if there is something left after it.
+//! Each `block_on` is a test of its own, and panics if there is something left after it. That
+//! is the runtime's own one: [`Handle::block_on`] and what
+//! [`into_inner`](Runtime::into_inner) returns judge nothing. Two at once on one runtime see
+//! each other's tasks.
 
 pub use tokio::runtime::*;
 
