@@ -1,9 +1,11 @@
 //! What a reviewer suspected: tests that leave nothing and failed, and the other way round.
 
 use std::future::pending;
+use std::panic::{self, AssertUnwindSafe};
 use std::thread;
 use std::time::Duration;
 
+use tokio::sync::mpsc;
 use tokio::time::sleep;
 use tokio_plumber::leaktest;
 use tokio_plumber::leaktest::runtime::Builder;
@@ -82,4 +84,46 @@ fn a_planted_task_is_seen_while_it_is_polled() {
     for _ in 0..100 {
         assert_eq!(caught::multi_thread(async {}), None);
     }
+}
+
+/// It may be the reason for the leak, and nobody can show it.
+#[test]
+fn a_result_that_is_hidden_is_mentioned() {
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    let body = async {
+        leaktest::budget().settle(Duration::from_millis(10));
+        tokio::spawn(pending::<()>());
+        Err::<(), _>(std::io::Error::other("the body's own"))
+    };
+    let run = panic::catch_unwind(AssertUnwindSafe(|| runtime.block_on(body)));
+    let report = *run.unwrap_err().downcast::<String>().unwrap();
+    assert!(report.contains("left 1 task behind"), "{report}");
+    assert!(report.contains("returned a Result"), "{report}");
+    let report = caught::current_thread(async {
+        leaktest::budget().settle(Duration::from_millis(10));
+        tokio::spawn(pending::<()>());
+    });
+    assert!(!report.unwrap().contains("Result"));
+}
+
+/// A server asks others before it keeps what it is given, and nobody awaits it.
+#[test]
+fn what_grows_a_moment_later_is_growth() {
+    let report = caught::multi_thread(async {
+        let (work, mut asked) = mpsc::channel::<Vec<u8>>(100);
+        leaktest::daemon("keeper", async move {
+            let mut kept = Vec::new();
+            while let Some(bytes) = asked.recv().await {
+                sleep(Duration::from_millis(40)).await;
+                kept.push(bytes.repeat(2));
+            }
+        });
+        leaktest::growth()
+            .warmup(1)
+            .rounds(3)
+            .run(async || work.send(vec![0; 5_000]).await.unwrap())
+            .await
+            .assert_flat();
+    });
+    assert!(report.unwrap().contains("growing_bytes"));
 }
