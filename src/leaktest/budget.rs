@@ -197,8 +197,8 @@ impl Budget {
     }
 
     /// What matches the pattern is not held against the test: a spawn site
-    /// (`src/pool.rs`, `src/pool.rs:41`), a function (`pool::Pool::new`), a task's name, or
-    /// a signature as reports give it. A `*` stands for anything.
+    /// (`src/pool.rs`, `src/pool.rs:41`), a function (`pool::Pool::new`), or a signature as
+    /// reports give it. A `*` stands for anything.
     ///
     /// # Panics
     ///

@@ -28,6 +28,9 @@
 //! - if a poll **stalled** the event loop for more than 100 ms, of the processor time that
 //!   the machine gave it.
 //!
+//! Tokio tells of tasks alone. What runs in `spawn_blocking`, in threads of its own or in a
+//! `LocalSet` is not seen.
+//!
 //! Tests run side by side, in threads or under `cargo nextest`: each is judged by its own
 //! runtime. A body that panics keeps its panic, and the report is printed beside it.
 //!
