@@ -161,7 +161,7 @@ macro_rules! runtime_like {
         impl around::Driver for $runtime {
             fn drive(&self, future: std::pin::Pin<&mut dyn Future<Output = ()>>) {
                 // Not watched: only what its tasks do is the program's.
-                self.inner.block_on(future);
+                (**self).block_on(future);
             }
         }
 

@@ -16,10 +16,10 @@ mod pitfalls;
 #[cfg(tokio_unstable)]
 mod processes;
 // What is inlined has other names.
+#[cfg(tokio_unstable)]
+mod fairness;
 #[cfg(all(tokio_unstable, debug_assertions))]
 mod report;
-#[cfg(tokio_unstable)]
-mod review;
 #[cfg(tokio_unstable)]
 mod scopes;
 
