@@ -139,6 +139,9 @@ impl Budget {
     /// The test's tasks, ended ones included, and its body may retain so many bytes, such
     /// as `"16 KiB"`, or a number of bytes. Default: any number.
     ///
+    /// The body's are what the test's thread allocates outside of tasks: what it prints,
+    /// and is captured, and statics that it is the first to use are among them.
+    ///
     /// # Panics
     ///
     /// If the text is no number of bytes, and where [`Alloc`](crate::Alloc) is not the

@@ -52,7 +52,9 @@ const LASTING: Duration = Duration::from_millis(100);
 /// a tenth of a second later, or with a shorter [`settle`](super::Budget::settle) after that,
 /// is not seen any more.
 ///
-/// Zombies and bytes are counted where [`Alloc`](crate::Alloc) is the global allocator.
+/// Zombies and bytes are counted where [`Alloc`](crate::Alloc) is the global allocator. Bytes
+/// that neither a task nor the body allocates, on threads of the program's own, count only
+/// if no other test runs in the process: under `cargo nextest`, or with `--test-threads=1`.
 pub fn growth() -> GrowthTest {
     GrowthTest {
         warmup: 3,

@@ -1,13 +1,13 @@
 //! Holds what was found against the limits.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::budget::Limits;
+use super::daemon;
 use super::groups;
-use super::leak::{Leak, LeakReport, Outcome};
-use super::{daemon, functions};
+use super::leak::{Leak, LeakKind, LeakReport, Outcome};
 use crate::engine::{self, Leftovers};
-use crate::snapshot::{Location, SiteId, Task};
+use crate::snapshot::{SiteId, Task};
 use crate::stall;
 
 /// All that a leak test looks at.
@@ -33,24 +33,31 @@ pub(super) fn retained(left: &Leftovers, body: Option<u64>) -> u64 {
 
 /// Whether nothing more is left than the limits allow.
 pub(super) fn is_clean(left: &Leftovers, body: Option<u64>, limits: &Limits) -> bool {
-    let counts = |site: SiteId| !is_ignored(&engine::site(site).location, limits);
-    let pending = pending(left).filter(|task| counts(task.site)).count();
-    let zombies = left.zombies.iter();
-    let zombies = zombies.filter(|zombie| counts(zombie.site)).count();
-    pending as u64 <= limits.pending
-        && zombies as u64 <= limits.zombies
+    let zombies = left.zombies.iter().map(|zombie| zombie.site);
+    let pending = pending(left).map(|task| task.site);
+    counted(LeakKind::PendingTask, pending, limits) <= limits.pending
+        && counted(LeakKind::ZombieTask, zombies, limits) <= limits.zombies
         && limits
             .retained
             .is_none_or(|most| retained(left, body) <= most)
 }
 
-/// Whether a spawn site is ignored by its place or its function.
-fn is_ignored(site: &Location, limits: &Limits) -> bool {
-    limits.ignored.iter().any(|ignored| {
-        let pattern = &ignored.pattern;
-        let function = || functions::of(site).is_some_and(|name| pattern.is_match(&name));
-        pattern.is_match_place(site) || function()
-    })
+/// How many there are of spawn sites that are not ignored.
+fn counted(kind: LeakKind, sites: impl Iterator<Item = SiteId>, limits: &Limits) -> u64 {
+    let mut counts: BTreeMap<SiteId, u64> = BTreeMap::new();
+    for site in sites {
+        *counts.entry(site).or_default() += 1;
+    }
+    if !limits.ignored.is_empty() {
+        counts.retain(|site, _| !is_ignored(kind, *site, limits));
+    }
+    counts.values().sum()
+}
+
+/// Whether what is left of a spawn site is ignored.
+fn is_ignored(kind: LeakKind, site: SiteId, limits: &Limits) -> bool {
+    let leak = groups::blank(kind, Some(engine::site(site).location));
+    limits.ignores(&leak).is_some()
 }
 
 /// The spawn sites whose functions have to be known to judge this: none, where nothing is

@@ -32,7 +32,9 @@
 //! `LocalSet` is not seen.
 //!
 //! Tests run side by side, in threads or under `cargo nextest`: each is judged by its own
-//! runtime. A body that panics keeps its panic, and the report is printed beside it.
+//! runtime. A body that panics keeps its panic, and the report is printed beside it; a bare
+//! `#[should_panic]` is content with a report in the place of a panic, so name what you
+//! `expected`.
 //!
 //! | you want | you write |
 //! | --- | --- |
@@ -49,7 +51,8 @@
 //! Before a test passes, it has found a leak: one of its own, which it plants. A task that
 //! never ends is spawned on the test's runtime, and one of its polls sleeps for 15 ms. Where
 //! these are not seen the test fails with "instrumentation inactive", and why. So a leak
-//! test takes some 20 ms more than another one, most of them asleep.
+//! test takes some 20 ms more than another one, most of them asleep. Task hooks of your own
+//! see the planted task, too.
 //!
 //! # What the environment says
 //!

@@ -98,6 +98,8 @@ impl Scope {
             report.outcome = Outcome::not_instrumented();
             return conclude::part(mode, report).map_err(Leaks::from);
         };
+        // First, so that how long it takes to look is none of them.
+        let too_long = stalls::too_long(stalls, &self.limits, &mut report).await;
         let mut left = engine::leftovers(whose);
         if !self.limits.ignored.is_empty() {
             functions::look_up_aside(judge::suspects(&left, None, &self.limits)).await;
@@ -111,7 +113,7 @@ impl Scope {
         let found = Found {
             left,
             body: None,
-            stalls: stalls::too_long(stalls, &self.limits, &mut report).await,
+            stalls: too_long,
         };
         judge::judge(&mut report, found, &self.limits);
         conclude::part(mode, report).map_err(Leaks::from)

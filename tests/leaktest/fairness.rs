@@ -1,4 +1,4 @@
-//! What a reviewer suspected: tests that leave nothing and failed, and the other way round.
+//! Tests that leave nothing pass, and what only seems to be nothing does not.
 
 use std::future::pending;
 use std::panic::{self, AssertUnwindSafe};
