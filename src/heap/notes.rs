@@ -37,15 +37,17 @@ impl Note {
     /// Notes a live block, in the place of the one before, unless that is busy.
     #[inline]
     pub(crate) fn put(&self, block: u64, about: u64) {
-        let seen = self.block.load(Relaxed);
+        let mut seen = self.block.load(Relaxed);
         let busy = block | BUSY;
-        if seen & BUSY != 0
-            || self
-                .block
-                .compare_exchange(seen, busy, AcqRel, Relaxed)
-                .is_err()
-        {
-            return;
+        // The one before may be withdrawn at this very moment, which makes room.
+        loop {
+            if seen & BUSY != 0 {
+                return;
+            }
+            match self.block.compare_exchange(seen, busy, AcqRel, Relaxed) {
+                Ok(_) => break,
+                Err(now) => seen = now,
+            }
         }
         self.about.store(about, Relaxed);
         self.block.store(block, Release);
