@@ -89,7 +89,7 @@ impl<'a> Test<'a> {
         let limits = self.running.limits();
         let mut report = LeakReport::new(name::of_test(self.caller), self.caller, limits.settle);
         let (Some(runtime), Some(stalls)) = (self.built.id, &self.stalls) else {
-            report.outcome = Outcome::not_instrumented();
+            report.outcome = Outcome::switched_off();
             return (report, false);
         };
         let (mut left, settled_after) = self.settle(driver, runtime, &limits);

@@ -209,7 +209,10 @@ impl Budget {
     #[track_caller]
     #[allow(clippy::return_self_not_must_use)] // It holds at once.
     pub fn ignore(self, pattern: &str, reason: &str) -> Self {
-        let pattern = accepted("ignore", heap::as_plumber(|| Pattern::parse(pattern)));
+        let pattern = match heap::as_plumber(|| Pattern::parse(pattern)) {
+            Ok(pattern) => pattern,
+            Err(error) => panic!("budget: ignore: {error}"),
+        };
         assert!(
             !reason.trim().is_empty(),
             "budget: ignore({:?}, {reason:?}) is not accepted: it needs a reason",

@@ -57,7 +57,7 @@ fn compared(
         return Err((Box::new(report), text));
     }
     if is_bad {
-        aloud(&text);
+        aloud(&format!("a warning only, by PLUMBER_MODE=warn:\n{text}"));
     }
     for note in &report.notes {
         aloud(&format!("leaktest: {}: {note}\n", report.test));
@@ -98,7 +98,7 @@ fn compare(report: &mut LeakReport, may_bless: bool) -> Result<(), Text> {
 
 /// Says something of a test that passes. What such a test prints is captured and thrown
 /// away, so this goes past `print!`.
-fn aloud(text: &str) {
+pub(super) fn aloud(text: &str) {
     // Who has closed standard error does not want to know.
     let _written = io::stderr().write_all(format!("\n{text}").as_bytes());
 }

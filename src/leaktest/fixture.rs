@@ -41,6 +41,7 @@ fn upload(kind: LeakKind) -> Leak {
 fn accepted_by_17() -> Vec<Ancestor> {
     vec![Ancestor {
         id: TaskId(17),
+        name: None,
         location: Some(at("src/serve.rs", 88, 5)),
         finished: Some(true),
     }]

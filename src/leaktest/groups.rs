@@ -96,6 +96,7 @@ pub(super) fn by_signature(leaks: Vec<Leak>) -> Vec<Leak> {
         match signatures.get_mut(&leak.signature) {
             Some(known) => {
                 known.add(leak.measured, leak.retained_bytes);
+                known.more_locations.extend(leak.location);
                 let room = EXAMPLES.saturating_sub(known.tasks.len());
                 known.tasks.extend(leak.tasks.into_iter().take(room));
             }
@@ -126,6 +127,7 @@ pub(super) fn blank(kind: LeakKind, location: Option<Location>) -> Leak {
         kind,
         signature: signature::of_site(kind, location.as_ref(), function.as_deref()),
         location,
+        more_locations: Vec::new(),
         function,
         measured: 0,
         budget: 0,
@@ -142,6 +144,7 @@ fn leaked(at: Duration, task: &Task) -> LeakedTask {
     let parents = engine::ancestors(task).into_iter();
     let parents = parents.map(|parent| Ancestor {
         id: parent.id,
+        name: daemon::name(parent.id),
         location: parent.site.map(|site| engine::site(site).location),
         finished: parent.finished,
     });

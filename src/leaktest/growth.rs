@@ -267,6 +267,12 @@ impl GrowthTest {
             }
         }
         report.not_measured.extend(measure.not_measured());
+        if !measure.counts_bytes() {
+            // A growth that passes is silent of what it did not count.
+            let missing = report.not_measured.iter();
+            let notes = missing.map(|it| format!("not looked at: {}: {}", it.what, it.why));
+            report.notes.extend(notes);
+        }
         if !report.leaks.is_empty() {
             report.outcome = Outcome::Leaks;
         }

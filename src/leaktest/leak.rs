@@ -72,6 +72,15 @@ impl LeakReport {
 }
 
 impl Outcome {
+    /// The runtime was built bare, as was asked for.
+    pub(super) fn switched_off() -> Self {
+        Self::Inactive {
+            why: "the runtime was built without instrumentation".to_owned(),
+            help: "unset PLUMBER_INSTRUMENT=off, and leave Builder::instrument(false) out"
+                .to_owned(),
+        }
+    }
+
     /// The probe sees nothing of the runtime.
     pub(super) fn not_instrumented() -> Self {
         let (why, help) = if cfg!(tokio_unstable) {
@@ -182,6 +191,8 @@ pub struct Leak {
     pub signature: String,
     /// The spawn site, or the line that stalls; `None` where that is not known.
     pub location: Option<Location>,
+    /// Other lines of the same signature.
+    pub more_locations: Vec<Location>,
     /// The function that the location is in, without closures at its end, where debug
     /// information tells.
     pub function: Option<String>,
@@ -254,6 +265,8 @@ pub struct LeakedTask {
 pub struct Ancestor {
     /// Tokio's id.
     pub id: TaskId,
+    /// The name that it was given, if any.
+    pub name: Option<String>,
     /// Where it was spawned; `None` when the probe did not see that (a blocking task, or
     /// one of a `LocalSet`).
     pub location: Option<Location>,

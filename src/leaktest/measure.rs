@@ -136,6 +136,11 @@ impl Measure {
         self.totals.keep(report).await;
     }
 
+    /// Whether bytes are among what is counted.
+    pub(super) fn counts_bytes(&self) -> bool {
+        heap::accounting() == Some(Accounting::Exact) || self.totals.bytes().is_some()
+    }
+
     /// What could not be counted, and why.
     pub(super) fn not_measured(&self) -> Option<NotMeasured> {
         let counted = heap::accounting() == Some(Accounting::Exact);

@@ -123,10 +123,10 @@ impl Scope {
 impl Drop for Scope {
     fn drop(&mut self) {
         if !self.finished && !thread::panicking() {
-            eprintln!(
-                "leaktest: scope {:?} ({}) was dropped before finish(), so nothing was judged",
+            conclude::aloud(&format!(
+                "leaktest: scope {:?} ({}) was dropped before finish(), so nothing was judged\n",
                 self.name, self.caller
-            );
+            ));
         }
     }
 }

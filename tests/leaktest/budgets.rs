@@ -110,6 +110,10 @@ fn what_a_daemon_spawns_is_judged() {
     });
     let report = report.unwrap();
     assert!(report.contains("left 1 task behind"), "{report}");
+    assert!(
+        report.contains("spawned by   \"server\" (tests/"),
+        "{report}"
+    );
 }
 
 #[tokio::test(crate = "tokio_plumber::leaktest")]

@@ -235,6 +235,20 @@ fn a_leak_of_many_tasks_is_cut() {
     assert!(report.lines().count() < 60, "{report}");
 }
 
+#[test]
+fn two_lines_of_one_function_are_both_told() {
+    let mut first = 0;
+    let report = caught::current_thread(async {
+        leaktest::budget().settle(20.ms());
+        first = line!() + 1;
+        tokio::spawn(pending::<()>());
+        tokio::spawn(pending::<()>());
+    });
+    let report = report.unwrap();
+    let both = format!("pitfalls.rs:{first}:9 and {}:9", first + 1);
+    assert!(report.contains(&both), "{report}");
+}
+
 /// What is dropped on the way out may look at the runtime, too.
 #[test]
 fn tasks_that_end_in_their_drop() {

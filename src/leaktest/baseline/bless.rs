@@ -86,6 +86,11 @@ fn addition(
         }
         addition.push_str(&written::entry(signature, &reason).join("\n"));
         addition.push('\n');
+        if signature.contains("(no task)") || signature.contains("(unknown place)") {
+            // It names no place: in another test it may be anything.
+            addition.push_str(&written::tests(&report.test));
+            addition.push('\n');
+        }
     }
     // A list in one line, or a table in braces, takes no entries behind it.
     parsed(path, format!("{text}{addition}")).map_err(|error| {

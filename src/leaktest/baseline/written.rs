@@ -13,6 +13,11 @@ pub(in crate::leaktest) fn entry(signature: &str, reason: &str) -> [String; 3] {
     ]
 }
 
+/// `tests = ["upload::leaves_nothing"]`
+pub(in crate::leaktest) fn tests(test: &str) -> String {
+    format!("tests = [{}]", quoted(test))
+}
+
 /// A text as TOML's basic string. JSON's has the same escapes, but for one character that
 /// it leaves alone.
 fn quoted(text: &str) -> String {

@@ -93,7 +93,7 @@ pub(in crate::leaktest) fn headline(report: &LeakReport, leak: &Leak) -> String 
             format!("{tasks} finished and stayed in memory")
         }
         LeakKind::StalledPoll => stalled(measured, leak.stall.as_ref()),
-        LeakKind::RetainedBytes => format!("{} were not freed", bytes(measured)),
+        LeakKind::RetainedBytes => format!("{} of what was not freed", bytes(measured)),
         LeakKind::GrowingTasks | LeakKind::GrowingZombies | LeakKind::GrowingBytes => grew(leak),
     };
     format!("{}: {says}{}", leak.kind, budget(leak))
@@ -107,6 +107,9 @@ fn budget(leak: &Leak) -> String {
     };
     match (leak.budget, &leak.growth) {
         (0, _) => String::new(),
+        (_, None) if leak.kind == LeakKind::RetainedBytes => {
+            format!("; the budget is {allowed} in all")
+        }
         (_, None) => format!("; the budget is {allowed}"),
         (_, Some(_)) => format!("; the budget is {allowed} a round"),
     }

@@ -26,7 +26,7 @@ const RETAINED: &str = "\
 Something holds what the test's tasks have allocated: a static, a cache, a channel whose \
 receiver lags, a task that lives on.
 - drop it at the end of the test, or give it a bound
-- or allow so much: leaktest::budget().retained(\"64 KiB\")";
+- or allow more, in leaktest::budget().retained()";
 
 const GROWING_TASKS: &str = "\
 Each round spawns tasks and does not end them.
@@ -37,7 +37,8 @@ AbortOnDropHandle of tokio-util
 const GROWING_BYTES: &str = "\
 Each round puts something where nothing takes it out: a map, an unbounded channel, a list of \
 wakers or futures, within one task maybe.
-- remove what a round has put in, or give it a bound";
+- remove what a round has put in, or give it a bound
+- if it has one that so few rounds do not reach: do more in a round, or .warmup(20)";
 
 /// What to do about it: a sentence, or a list of what helps where.
 pub(in crate::leaktest) fn cure(leak: &Leak) -> String {

@@ -102,7 +102,10 @@ fn facts(sheet: &mut Sheet, report: &LeakReport, leak: &Leak) {
         (None, Some(place)) => {
             let function = leak.function.as_ref();
             let function = function.map_or_else(String::new, |it| format!(" in {it}"));
-            sheet.fact("spawned at", &format!("{place}{function}"));
+            let more = leak.more_locations.iter();
+            let more = more.map(|place| format!(" and {}:{}", place.line, place.column));
+            let more: String = more.collect();
+            sheet.fact("spawned at", &format!("{place}{more}{function}"));
         }
         (None, None) if is_of_bytes(leak.kind) => owner(sheet, leak),
         (None, None) => sheet.fact("spawned at", "not known"),

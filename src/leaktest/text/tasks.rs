@@ -119,5 +119,8 @@ fn ancestor(parent: &Ancestor) -> String {
         Some(false) => ", alive",
         None => "",
     };
-    format!("task {} ({place}{ended})", parent.id)
+    match &parent.name {
+        Some(name) => format!("{name:?} ({place}{ended})"),
+        None => format!("task {} ({place}{ended})", parent.id),
+    }
 }
