@@ -3,7 +3,7 @@
 
 use std::panic::{self, AssertUnwindSafe, Location};
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use super::budget::Limits;
@@ -14,7 +14,7 @@ use super::leak::{LeakReport, Outcome};
 use super::mode::Mode;
 use super::plant::plant;
 use super::settle::settle;
-use super::{functions, judge, name, stalls};
+use super::{functions, judge, name, stalls, stuck};
 use crate::engine::{self, Leftovers, Whose};
 use crate::runtime::around::{AroundBlockOn, Built, Driver};
 use crate::snapshot::{RuntimeId, Task, TaskId, TaskState};
@@ -25,6 +25,8 @@ pub(super) fn make(built: Built) -> Box<dyn AroundBlockOn> {
     Box::new(LeakTest {
         built,
         gives_up: AtomicBool::new(false),
+        running: AtomicUsize::new(0),
+        is_shared: AtomicBool::new(false),
     })
 }
 
@@ -33,6 +35,10 @@ struct LeakTest {
     built: Built,
     /// A poll did not return: a test that waits for it could not fail.
     gives_up: AtomicBool,
+    /// How many `block_on` there are now.
+    running: AtomicUsize,
+    /// There were two at once.
+    is_shared: AtomicBool,
 }
 
 impl AroundBlockOn for LeakTest {
@@ -47,12 +53,20 @@ impl AroundBlockOn for LeakTest {
             body();
             return Ok(());
         }
+        if self.running.fetch_add(1, Relaxed) > 0 {
+            self.is_shared.store(true, Relaxed);
+        }
         let test = Test::start(&self.built, caller);
         let panicked = panic::catch_unwind(AssertUnwindSafe(body)).err();
         // A runtime that shuts down when a task panics panics itself from then on.
         let judged = panic::catch_unwind(AssertUnwindSafe(|| test.judge(driver)));
+        self.running.fetch_sub(1, Relaxed);
         match judged {
-            Ok((report, is_held)) => {
+            Ok((mut report, is_held)) => {
+                if self.is_shared.load(Relaxed) {
+                    report.leaks.clear();
+                    report.outcome = Outcome::shared();
+                }
                 self.gives_up.store(is_held, Relaxed);
                 conclude(mode, report, panicked)
             }
@@ -144,6 +158,8 @@ impl<'a> Test<'a> {
         if !limits.ignored.is_empty() {
             functions::look_up(judge::suspects(&left, None, limits));
         }
+        let is_left = !self.is_clean(&left, limits);
+        let _watch = is_left.then(|| stuck::watch(name::of_test(self.caller), whose));
         let mut settled_after = Duration::ZERO;
         driver.drive(pin!(async {
             settled_after = settle(limits.settle, || {

@@ -81,6 +81,16 @@ impl Outcome {
         }
     }
 
+    /// Two tests share a runtime, and nobody knows whose its tasks are.
+    pub(super) fn shared() -> Self {
+        Self::Inactive {
+            why: "two block_on of the test's runtime ran at once, so whose its tasks are cannot \
+                  be told"
+                .to_owned(),
+            help: "give each test a runtime of its own".to_owned(),
+        }
+    }
+
     /// The probe sees nothing of the runtime.
     pub(super) fn not_instrumented() -> Self {
         let (why, help) = if cfg!(tokio_unstable) {

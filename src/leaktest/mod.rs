@@ -95,6 +95,7 @@ mod scope;
 mod settle;
 mod signature;
 mod stalls;
+mod stuck;
 mod text;
 mod totals;
 

@@ -12,6 +12,34 @@ use tokio_plumber::leaktest::runtime::Builder;
 
 use crate::caught;
 
+/// Neither is taken for what the other has left.
+#[test]
+fn two_tests_that_share_a_runtime() {
+    let mut builder = Builder::new_multi_thread();
+    let runtime = builder.worker_threads(1).enable_all().build().unwrap();
+    let both = tokio::sync::Barrier::new(2);
+    let run = || {
+        let test = AssertUnwindSafe(|| {
+            runtime.block_on(async {
+                both.wait().await;
+                tokio::spawn(sleep(Duration::from_millis(20)));
+                both.wait().await;
+            });
+        });
+        *panic::catch_unwind(test)
+            .unwrap_err()
+            .downcast::<String>()
+            .unwrap()
+    };
+    thread::scope(|scope| {
+        let tests = [scope.spawn(run), scope.spawn(run)];
+        for report in tests.map(|test| test.join().unwrap()) {
+            assert!(report.contains("two block_on"), "{report}");
+            assert!(report.contains("a runtime of its own"), "{report}");
+        }
+    });
+}
+
 /// What gives tasks time to end must not take what they need for it.
 #[test]
 fn the_only_blocking_thread_is_the_tests() {

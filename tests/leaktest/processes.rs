@@ -4,6 +4,7 @@ use std::fs;
 use std::future::pending;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use tokio_plumber::leaktest;
 
@@ -141,6 +142,26 @@ fn a_panic_that_is_shown_is_no_stall() {
     let (passed, text) = run("processes::a_task_panics", &environment);
     assert!(passed, "{text}");
     assert!(text.contains("stack backtrace"), "{text}");
+}
+
+/// On one thread, who looks after a task that blocks is blocked by it.
+#[tokio::test(crate = "tokio_plumber::leaktest")]
+async fn a_task_blocks() {
+    if std::env::var_os(PART).is_some() {
+        tokio::spawn(async { std::thread::sleep(Duration::from_secs(12)) });
+    }
+}
+
+#[test]
+fn a_test_that_cannot_end_says_why() {
+    let (passed, text) = run("processes::a_task_blocks", &[(PART, "1")]);
+    assert!(!passed, "{text}");
+    let says = "processes::a_task_blocks cannot be judged as long as a task that it left";
+    assert!(text.contains(says), "{text}");
+    assert!(
+        text.contains("spawned at tests/leaktest/processes.rs:"),
+        "{text}"
+    );
 }
 
 #[test]
