@@ -77,9 +77,7 @@ impl Running {
             context,
         }
     }
-}
 
-impl Running {
     /// What the thread does from now on is not the body's.
     pub(super) fn leave_body(&mut self) {
         self.in_body = None;
