@@ -8,7 +8,7 @@ use std::ffi::{CStr, OsStr, c_int, c_void};
 use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
-use std::{ptr, slice};
+use std::{mem, ptr, slice};
 
 #[cfg(feature = "heap-profile")]
 use framehop::{ExplicitModuleSectionInfo, Module};
@@ -69,14 +69,10 @@ impl From<Sections> for Module<Data> {
 /// The modules, in the order of their addresses, and the generation of this list: the
 /// loader changes neither while it shows them.
 pub(crate) fn list() -> (Generation, Vec<Mapped>) {
-    let (mut generation, mut list) = (Generation::default(), Vec::new());
-    each(|module| {
-        generation = module.generation();
-        list.push(module.mapped());
-        true
-    });
+    let room = Room::filled(|_| None);
+    let mut list: Vec<Mapped> = room.rows.iter().map(|row| row.mapped(&room)).collect();
     list.sort_by_key(|module| module.addresses.start);
-    (generation, list)
+    (room.generation, list)
 }
 
 /// How often the list has changed.
@@ -118,12 +114,11 @@ pub(crate) fn unwindable() -> Vec<Module<Data>> {
 
 /// The modules that say how to unwind their code, in the order of their addresses.
 pub(crate) fn sections() -> Vec<Sections> {
-    let mut list = Vec::new();
-    each(|module| {
-        list.extend(module.sections());
-        true
-    });
-    list.sort_by_key(|module: &Sections| module.addresses.start);
+    let room = Room::filled(|module| module.unwinding());
+    let mut list: Vec<Sections> = (room.rows.iter())
+        .filter_map(|row| row.sections(&room))
+        .collect();
+    list.sort_by_key(|module| module.addresses.start);
     list
 }
 
@@ -142,24 +137,14 @@ impl Shown<'_> {
         }
     }
 
-    fn mapped(&self) -> Mapped {
-        Mapped {
-            path: self.path(),
-            addresses: self.addresses(),
-            bias: self.info.dlpi_addr,
-            is_program: self.is_program,
-        }
-    }
-
-    fn path(&self) -> PathBuf {
-        let own = || std::env::current_exe().unwrap_or_default();
+    /// The loader's name of it; `None` for the program.
+    fn name(&self) -> Option<&[u8]> {
         if self.is_program || self.info.dlpi_name.is_null() {
-            return own();
+            return None;
         }
         // SAFETY: the loader's name of the module ends with a nul, and stays while
         // the module is shown.
-        let name = unsafe { CStr::from_ptr(self.info.dlpi_name) };
-        OsStr::from_bytes(name.to_bytes()).into()
+        Some(unsafe { CStr::from_ptr(self.info.dlpi_name) }.to_bytes())
     }
 
     /// The address of what the file says is at `address`.
@@ -179,7 +164,7 @@ impl Shown<'_> {
     }
 
     /// The bytes from an address of the file to the end of its segment.
-    fn bytes_from(&self, start: u64) -> Option<(Range<u64>, Data)> {
+    fn bytes_from(&self, start: u64) -> Option<(Range<u64>, Bytes<'_>)> {
         let segment = self.loaded().find(|header| {
             let end = header.p_vaddr + header.p_filesz;
             header.p_flags & libc::PF_R != 0 && (header.p_vaddr..end).contains(&start)
@@ -188,16 +173,16 @@ impl Shown<'_> {
         let len = usize::try_from(end - start).ok()?;
         let first: *const u8 =
             ptr::with_exposed_provenance(usize::try_from(self.moved(start)).ok()?);
-        let data = if self.is_program && segment.p_flags & libc::PF_W == 0 {
+        let bytes = if self.is_program && segment.p_flags & libc::PF_W == 0 {
             // SAFETY: this part of the program's file is mapped for reading only, and
             // the program is never unloaded.
-            Cow::Borrowed(unsafe { slice::from_raw_parts(first, len) })
+            Bytes::Lasting(unsafe { slice::from_raw_parts(first, len) })
         } else {
             // SAFETY: it is mapped for reading, and not unloaded while the loader
             // shows it; only its bytes' copy is kept.
-            Cow::Owned(unsafe { slice::from_raw_parts(first, len) }.to_vec())
+            Bytes::Shown(unsafe { slice::from_raw_parts(first, len) })
         };
-        Some((start..end, data))
+        Some((start..end, bytes))
     }
 
     /// The start of the module's file, as far as it is mapped and never written to.
@@ -213,38 +198,189 @@ impl Shown<'_> {
         Some(unsafe { slice::from_raw_parts(ptr::with_exposed_provenance(address), len) })
     }
 
-    fn sections(&self) -> Option<Sections> {
+    /// What says how to unwind its code: the index, and from the frames on.
+    fn unwinding(&self) -> Option<Unwinding<'_>> {
         let header = self
             .headers
             .iter()
             .find(|header| header.p_type == libc::PT_GNU_EH_FRAME)?;
         let (_, bytes) = self.bytes_from(header.p_vaddr)?;
-        let len = usize::try_from(header.p_memsz).ok()?;
-        let index = match bytes {
-            Cow::Borrowed(bytes) => Cow::Borrowed(bytes.get(..len)?),
-            Cow::Owned(mut bytes) => {
-                bytes.truncate(len);
-                bytes.shrink_to_fit();
-                Cow::Owned(bytes)
-            }
-        };
+        let index = bytes.first(usize::try_from(header.p_memsz).ok()?)?;
         // Version 1, the encodings of three fields, and the first of them.
-        let &[1, RELATIVE, _, _, a, b, c, d] = index.first_chunk()? else {
+        let &[1, RELATIVE, _, _, a, b, c, d] = index.get().first_chunk()? else {
             return None;
         };
         let distance = i64::from(i32::from_le_bytes([a, b, c, d]));
         let frames_at = (header.p_vaddr + 4).wrapping_add_signed(distance);
-        Some(Sections {
-            path: self.path(),
-            addresses: self.addresses(),
-            moved: self.info.dlpi_addr,
-            index: (header.p_vaddr..header.p_vaddr + header.p_memsz, index),
-            frames: self.bytes_from(frames_at)?,
+        let index_at = header.p_vaddr..header.p_vaddr + header.p_memsz;
+        Some([(index_at, index), self.bytes_from(frames_at)?])
+    }
+}
+
+/// The index and the frames, each with the addresses that the file says.
+type Unwinding<'a> = [(Range<u64>, Bytes<'a>); 2];
+
+/// Bytes of a module.
+#[derive(Clone, Copy)]
+enum Bytes<'a> {
+    /// They stay as they are for the life of the process.
+    Lasting(&'static [u8]),
+    /// They are there while the loader shows the module.
+    Shown(&'a [u8]),
+}
+
+impl<'a> Bytes<'a> {
+    // They live for different times.
+    #[allow(clippy::match_same_arms)]
+    fn get(self) -> &'a [u8] {
+        match self {
+            Self::Lasting(bytes) => bytes,
+            Self::Shown(bytes) => bytes,
+        }
+    }
+
+    fn first(self, len: usize) -> Option<Self> {
+        Some(match self {
+            Self::Lasting(bytes) => Self::Lasting(bytes.get(..len)?),
+            Self::Shown(bytes) => Self::Shown(bytes.get(..len)?),
         })
     }
 }
 
-/// Shows every module until `visit` returns `false`.
+/// Room for what the loader shows, made before it does.
+///
+/// The loader holds a lock meanwhile. An allocator that takes stacks, as dhat's does, waits
+/// for that lock with its own held: so nothing may be allocated while modules are shown.
+struct Room {
+    generation: Generation,
+    rows: Vec<Row>,
+    bytes: Vec<u8>,
+    /// Rows and bytes that there was no room for.
+    missing: (usize, usize),
+}
+
+/// What is copied of a module.
+struct Row {
+    /// `None` for the program.
+    name: Option<Copied>,
+    addresses: Range<u64>,
+    bias: u64,
+    is_program: bool,
+    unwinding: Option<[(Range<u64>, Copied); 2]>,
+}
+
+/// Bytes that are kept.
+#[derive(Clone)]
+enum Copied {
+    Lasting(&'static [u8]),
+    /// Where they are in the room.
+    At(Range<usize>),
+}
+
+impl Room {
+    /// Copies all modules, and of each what `unwinding` says of it.
+    fn filled(unwinding: impl for<'a> Fn(&'a Shown<'_>) -> Option<Unwinding<'a>>) -> Self {
+        let mut room = Self {
+            generation: Generation::default(),
+            rows: Vec::with_capacity(64),
+            bytes: Vec::with_capacity(16 * 1024),
+            missing: (0, 0),
+        };
+        loop {
+            each(|module| {
+                room.generation = module.generation();
+                room.add(module, unwinding(module));
+                true
+            });
+            let (rows, bytes) = mem::take(&mut room.missing);
+            if (rows, bytes) == (0, 0) {
+                return room;
+            }
+            let wanted = (room.rows.len() + rows, room.bytes.len() + bytes);
+            room.rows.clear();
+            room.bytes.clear();
+            // More than was missing, since more may be loaded meanwhile.
+            room.rows.reserve(wanted.0 + 8);
+            room.bytes.reserve(wanted.1 + 4096);
+        }
+    }
+
+    /// Allocates nothing.
+    fn add(&mut self, module: &Shown<'_>, unwinding: Option<Unwinding<'_>>) {
+        let name = module.name().map(|name| self.copy(Bytes::Shown(name)));
+        let row = Row {
+            name,
+            addresses: module.addresses(),
+            bias: module.info.dlpi_addr,
+            is_program: module.is_program,
+            unwinding: unwinding.map(|parts| parts.map(|(at, bytes)| (at, self.copy(bytes)))),
+        };
+        if self.rows.len() < self.rows.capacity() {
+            self.rows.push(row);
+        } else {
+            self.missing.0 += 1;
+        }
+    }
+
+    fn copy(&mut self, bytes: Bytes<'_>) -> Copied {
+        let bytes = match bytes {
+            Bytes::Lasting(bytes) => return Copied::Lasting(bytes),
+            Bytes::Shown(bytes) => bytes,
+        };
+        let start = self.bytes.len();
+        if bytes.len() <= self.bytes.capacity() - start {
+            self.bytes.extend_from_slice(bytes);
+        } else {
+            self.missing.1 += bytes.len();
+        }
+        Copied::At(start..self.bytes.len())
+    }
+
+    fn get<'a>(&'a self, copied: &'a Copied) -> &'a [u8] {
+        match copied {
+            Copied::Lasting(bytes) => bytes,
+            Copied::At(range) => self.bytes.get(range.clone()).unwrap_or_default(),
+        }
+    }
+}
+
+impl Row {
+    fn path(&self, room: &Room) -> PathBuf {
+        match &self.name {
+            None => std::env::current_exe().unwrap_or_default(),
+            Some(name) => OsStr::from_bytes(room.get(name)).into(),
+        }
+    }
+
+    fn mapped(&self, room: &Room) -> Mapped {
+        Mapped {
+            path: self.path(room),
+            addresses: self.addresses.clone(),
+            bias: self.bias,
+            is_program: self.is_program,
+        }
+    }
+
+    fn sections(&self, room: &Room) -> Option<Sections> {
+        let [index, frames] = self.unwinding.as_ref()?;
+        let data = |(at, bytes): &(Range<u64>, Copied)| {
+            let data = match bytes {
+                Copied::Lasting(bytes) => Cow::Borrowed(*bytes),
+                Copied::At(_) => Cow::Owned(room.get(bytes).to_vec()),
+            };
+            (at.clone(), data)
+        };
+        Some(Sections {
+            path: self.path(room),
+            addresses: self.addresses.clone(),
+            moved: self.bias,
+            index: data(index),
+            frames: data(frames),
+        })
+    }
+}
+
+/// Shows every module until `visit` returns `false`. It must not allocate; see [`Room`].
 fn each<F: FnMut(&Shown<'_>) -> bool>(visit: F) {
     struct Visit<F>(F, bool);
     unsafe extern "C" fn show<F: FnMut(&Shown<'_>) -> bool>(
@@ -265,7 +401,7 @@ fn each<F: FnMut(&Shown<'_>) -> bool>(visit: F) {
             info,
             headers,
             // The program comes first.
-            is_program: std::mem::replace(&mut visit.1, false),
+            is_program: mem::replace(&mut visit.1, false),
         };
         c_int::from(!(visit.0)(&shown))
     }
