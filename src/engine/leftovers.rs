@@ -8,10 +8,8 @@ use super::task_list::task;
 use crate::heap::slots::Origin;
 use crate::heap::{self, Accounting, Base, SLOTS};
 use crate::probe::clock::clock;
-use crate::probe::registry;
-use crate::probe::sites::finding_site;
 use crate::probe::tasks::TASKS;
-use crate::snapshot::{FindingSite, NotMeasured, Parent, RuntimeId, SiteId, Task, TaskId};
+use crate::snapshot::{NotMeasured, Parent, RuntimeId, SiteId, Task, TaskId};
 
 /// What is left at one moment.
 #[derive(Debug, Default)]
@@ -87,11 +85,6 @@ pub(crate) fn origin(id: TaskId) -> Option<RuntimeId> {
     Some(TASKS.get(id.0)?.read()?.origin)
 }
 
-/// Polls of a runtime that have ended: a figure that changes while it does anything.
-pub(crate) fn polls(runtime: RuntimeId) -> u64 {
-    registry::polls(runtime)
-}
-
 /// Bytes that no task owns, nor the body of a leak test, of the whole process.
 pub(crate) fn unowned_bytes() -> u64 {
     shown(heap::base_bytes(Base::Unowned))
@@ -111,11 +104,6 @@ pub(crate) fn not_counted() -> Option<NotMeasured> {
         "retained bytes, and finished tasks that are not freed",
         why,
     ))
-}
-
-/// A spawn site by its number.
-pub(crate) fn site(id: SiteId) -> FindingSite {
-    finding_site(id)
 }
 
 impl Leftovers {

@@ -42,8 +42,7 @@ use crate::tell;
 
 #[cfg(feature = "leaktest")]
 pub(crate) use leftovers::{
-    Leftovers, Whose, Zombie, ancestors, leftovers, live_task, not_counted, origin, polls, site,
-    unowned_bytes,
+    Leftovers, Whose, Zombie, ancestors, leftovers, live_task, not_counted, origin, unowned_bytes,
 };
 
 use findings::About;

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::aside::aside;
-use crate::engine;
 use crate::heap;
+use crate::probe::sites::location;
 use crate::snapshot::{Location, SiteId};
 use crate::stacks;
 
@@ -34,7 +34,7 @@ pub(super) async fn look_up_aside(sites: BTreeSet<SiteId>) {
 }
 
 fn look_up_unknown(sites: BTreeSet<SiteId>) {
-    let locations = sites.into_iter().map(|site| engine::site(site).location);
+    let locations = sites.into_iter().map(location);
     let wanted: BTreeSet<(String, u32)> = locations
         .map(|location| (location.file, location.line))
         .filter(|line| !known().contains_key(line))

@@ -7,6 +7,7 @@ use super::judge::pending;
 use super::leak::{Ancestor, Leak, LeakKind, LeakedTask};
 use super::{daemon, functions, signature};
 use crate::engine::{self, Leftovers, Zombie};
+use crate::probe::sites::location;
 use crate::snapshot::{Location, SiteId, StallEvidence, Task, TaskState};
 use crate::stall;
 
@@ -29,7 +30,7 @@ pub(super) fn of_zombies(left: &Leftovers) -> Vec<Leak> {
 /// Bytes of all tasks, ended or not, and of the body.
 pub(super) fn of_bytes(left: &Leftovers, body: Option<u64>) -> Vec<Leak> {
     let sites = left.retained.iter().flatten();
-    let sites = sites.map(|(site, bytes)| (Some(engine::site(*site).location), *bytes));
+    let sites = sites.map(|(site, bytes)| (Some(location(*site)), *bytes));
     let body = body.map(|bytes| (None, bytes));
     let retaining = sites.chain(body).filter(|(_, bytes)| *bytes > 0);
     let leaks = retaining.map(|(location, bytes)| Leak {
@@ -80,7 +81,7 @@ fn by_site<T>(
     for (site, bytes, task) in tasks {
         let leak = sites
             .entry(site)
-            .or_insert_with(|| blank(kind, Some(engine::site(site).location)));
+            .or_insert_with(|| blank(kind, Some(location(site))));
         leak.add(1, bytes);
         if leak.tasks.len() < EXAMPLES {
             leak.tasks.push(told(task));
@@ -145,7 +146,7 @@ fn leaked(at: Duration, task: &Task) -> LeakedTask {
     let parents = parents.map(|parent| Ancestor {
         id: parent.id,
         name: daemon::name(parent.id),
-        location: parent.site.map(|site| engine::site(site).location),
+        location: parent.site.map(location),
         finished: parent.finished,
     });
     LeakedTask {

@@ -6,7 +6,8 @@ use super::budget::Limits;
 use super::daemon;
 use super::groups;
 use super::leak::{Leak, LeakKind, LeakReport, Outcome};
-use crate::engine::{self, Leftovers};
+use crate::engine::Leftovers;
+use crate::probe::sites::location;
 use crate::snapshot::{SiteId, Task};
 use crate::stall;
 
@@ -56,7 +57,7 @@ fn counted(kind: LeakKind, sites: impl Iterator<Item = SiteId>, limits: &Limits)
 
 /// Whether what is left of a spawn site is ignored.
 fn is_ignored(kind: LeakKind, site: SiteId, limits: &Limits) -> bool {
-    let leak = groups::blank(kind, Some(engine::site(site).location));
+    let leak = groups::blank(kind, Some(location(site)));
     limits.ignores(&leak).is_some()
 }
 

@@ -11,6 +11,8 @@ use super::leak::LeakReport;
 use super::totals::Totals;
 use crate::engine::{self, Whose};
 use crate::heap::{self, Accounting};
+use crate::probe::registry;
+use crate::probe::sites::location;
 use crate::snapshot::{Location, NotMeasured, SiteId, TaskId};
 
 /// What is counted.
@@ -23,7 +25,7 @@ pub(super) struct Count {
 
 impl Count {
     pub(super) fn location(self) -> Option<Location> {
-        self.site.map(|site| engine::site(site).location)
+        self.site.map(location)
     }
 }
 
@@ -70,7 +72,7 @@ impl Measure {
     /// Counts, and says whether nothing has grown in this round, nor is about to: what was
     /// set off in it may not have begun.
     pub(super) fn is_flat_now(&mut self) -> bool {
-        let is_quiet = self.quiet.look(engine::polls(self.whose.runtime));
+        let is_quiet = self.quiet.look(registry::polls(self.whose.runtime));
         heap::publish();
         self.apart(|measure| {
             measure.now = measure.counts();

@@ -11,6 +11,7 @@ use super::conclude::aloud;
 use crate::engine::{self, Whose};
 use crate::format::duration;
 use crate::heap;
+use crate::probe::sites::location;
 use crate::snapshot::TaskState;
 
 /// After so long it is said.
@@ -39,7 +40,7 @@ pub(super) fn watch(test: String, whose: Whose) -> Watch {
 fn say(test: &str, whose: Whose) {
     for task in engine::leftovers(whose).pending {
         if let TaskState::Running { since } = task.state {
-            let (site, since) = (engine::site(task.site).location, duration(since));
+            let (site, since) = (location(task.site), duration(since));
             aloud(&format!(
                 "leaktest: {test} cannot be judged as long as a task that it left does not \
                  return: spawned at {site}, polled for {since} without a pause\n"

@@ -336,7 +336,8 @@ pub(crate) fn sample(sample: &mut Sample) {
     }
 }
 
-/// Finished polls of a runtime that has not ended.
+/// Finished polls of a runtime that has not ended: a figure that changes while it does
+/// anything.
 #[cfg(feature = "leaktest")]
 pub(crate) fn polls(id: RuntimeId) -> u64 {
     let mut registry = registry();
